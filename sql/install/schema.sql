@@ -1,0 +1,96 @@
+-- The schema for administrators and its tables. What policies call goes to the extension's own schema.
+
+DO $$
+BEGIN
+    IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = '0A000',
+            MESSAGE = 'pg_third_party_auth needs a database in UTF8',
+            HINT = 'Claims are JSON, which is UTF-8. CREATE DATABASE … ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
+END
+$$;
+
+-- Not IF NOT EXISTS: a schema that somebody else made would stay theirs.
+CREATE SCHEMA third_party_auth;
+
+-- Who may sign for us. Configuration: dumped by pg_dump, editable with plain SQL; the triggers below
+-- judge every row. NULL in allowed_roles and algorithms is filled in as the kind says.
+CREATE TABLE third_party_auth.provider (
+    name               text PRIMARY KEY,
+    kind               text NOT NULL,
+    enabled            boolean NOT NULL DEFAULT true,
+    issuers            text[] NOT NULL DEFAULT '{}',
+    audiences          text[] NOT NULL DEFAULT '{}',
+    any_audience       boolean NOT NULL DEFAULT false,
+    authorized_parties text[] NOT NULL DEFAULT '{}',
+    role_claim         text NOT NULL DEFAULT 'role',
+    allowed_roles      text[] NOT NULL,
+    default_role       text,
+    clock_skew         interval NOT NULL DEFAULT '30 s',
+    algorithms         text[] NOT NULL,
+    jwks               json,
+    jwks_uri           text,
+    for_requests       boolean NOT NULL DEFAULT true,
+    options            jsonb NOT NULL DEFAULT '{}'
+);
+
+-- The last good keys, 1:1 with provider, written by the sync worker. WAL-logged, so that they survive
+-- a crash and reach standbys; not dumped, because a restored database fetches its own.
+CREATE TABLE third_party_auth.provider_state (
+    provider   text PRIMARY KEY
+               REFERENCES third_party_auth.provider ON UPDATE CASCADE ON DELETE CASCADE,
+    address    text,
+    keys       json,
+    fetched_at timestamptz,
+    jwks_uri   text,
+    first_seen jsonb NOT NULL DEFAULT '{}'
+) WITH (fillfactor = 50);
+
+-- Keys that are refused whatever their provider publishes. Survives remove_provider().
+CREATE TABLE third_party_auth.revoked (
+    issuer     text NOT NULL,
+    kid        text NOT NULL,
+    thumbprint text,
+    revoked_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (issuer, kid)
+);
+
+SELECT pg_catalog.pg_extension_config_dump('third_party_auth.provider', '');
+SELECT pg_catalog.pg_extension_config_dump('third_party_auth.revoked', '');
+
+CREATE FUNCTION third_party_auth.provider_check() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_provider_check';
+CREATE FUNCTION third_party_auth.provider_changed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_provider_changed';
+CREATE FUNCTION third_party_auth.provider_created() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_provider_created';
+CREATE FUNCTION third_party_auth.registry_changed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_registry_changed';
+
+CREATE TRIGGER check_row BEFORE INSERT OR UPDATE ON third_party_auth.provider
+    FOR EACH ROW EXECUTE FUNCTION third_party_auth.provider_check();
+-- An ORIGIN trigger: where rows arrive by replication, their state rows do too.
+CREATE TRIGGER create_state AFTER INSERT ON third_party_auth.provider
+    FOR EACH ROW EXECUTE FUNCTION third_party_auth.provider_created();
+
+-- Row triggers, because the apply worker of logical replication fires no statement triggers; plus one
+-- for TRUNCATE, which fires no row triggers. ALWAYS, so that replicated changes count too.
+CREATE TRIGGER void_cache AFTER INSERT OR UPDATE OR DELETE ON third_party_auth.provider
+    FOR EACH ROW EXECUTE FUNCTION third_party_auth.provider_changed();
+CREATE TRIGGER void_cache AFTER INSERT OR UPDATE OR DELETE ON third_party_auth.provider_state
+    FOR EACH ROW EXECUTE FUNCTION third_party_auth.registry_changed();
+CREATE TRIGGER void_cache AFTER INSERT OR UPDATE OR DELETE ON third_party_auth.revoked
+    FOR EACH ROW EXECUTE FUNCTION third_party_auth.registry_changed();
+CREATE TRIGGER void_cache_truncate AFTER TRUNCATE ON third_party_auth.provider
+    FOR EACH STATEMENT EXECUTE FUNCTION third_party_auth.registry_changed();
+CREATE TRIGGER void_cache_truncate AFTER TRUNCATE ON third_party_auth.provider_state
+    FOR EACH STATEMENT EXECUTE FUNCTION third_party_auth.registry_changed();
+CREATE TRIGGER void_cache_truncate AFTER TRUNCATE ON third_party_auth.revoked
+    FOR EACH STATEMENT EXECUTE FUNCTION third_party_auth.registry_changed();
+ALTER TABLE third_party_auth.provider
+    ENABLE ALWAYS TRIGGER void_cache, ENABLE ALWAYS TRIGGER void_cache_truncate;
+ALTER TABLE third_party_auth.provider_state
+    ENABLE ALWAYS TRIGGER void_cache, ENABLE ALWAYS TRIGGER void_cache_truncate;
+ALTER TABLE third_party_auth.revoked
+    ENABLE ALWAYS TRIGGER void_cache, ENABLE ALWAYS TRIGGER void_cache_truncate;

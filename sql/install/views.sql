@@ -1,0 +1,36 @@
+-- What administrators look at.
+
+CREATE VIEW third_party_auth.status AS SELECT * FROM third_party_auth.provider_status();
+COMMENT ON VIEW third_party_auth.status IS
+    'One row per provider; problem is NULL when all is well';
+
+CREATE VIEW third_party_auth.signing_key AS
+    SELECT k.provider, k.kid, k.algorithm, k.key_type, k.thumbprint,
+           pg_catalog.to_timestamp((s.first_seen OPERATOR(pg_catalog.->>) k.thumbprint)::double precision)
+               AS first_seen_at,
+           CASE WHEN s.first_seen OPERATOR(pg_catalog.->>) k.thumbprint IS NOT NULL THEN s.fetched_at END
+               AS last_seen_at,
+           k.revoked
+    FROM third_party_auth.known_keys() k
+    LEFT JOIN third_party_auth.provider_state s ON s.provider OPERATOR(pg_catalog.=) k.provider;
+COMMENT ON VIEW third_party_auth.signing_key IS
+    'The keys that are trusted now; a pinned key has no first and last sight';
+
+CREATE VIEW third_party_auth.worker AS SELECT * FROM third_party_auth.worker_status();
+COMMENT ON VIEW third_party_auth.worker IS
+    'The fetcher; no row when the library is not preloaded';
+
+CREATE FUNCTION third_party_auth.revoke_key(provider text, kid text) RETURNS boolean
+    LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_revoke_key';
+CREATE FUNCTION third_party_auth.unrevoke_key(provider text, kid text) RETURNS boolean
+    LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_unrevoke_key';
+
+CREATE FUNCTION third_party_auth.fetch_now(provider text) RETURNS boolean
+    LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_fetch_now';
+
+CREATE FUNCTION third_party_auth.refresh() RETURNS SETOF third_party_auth.status
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    AS 'SELECT third_party_auth.fetch_now(NULL); SELECT * FROM third_party_auth.status';
+CREATE FUNCTION third_party_auth.refresh(provider text) RETURNS SETOF third_party_auth.status
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    AS 'SELECT third_party_auth.fetch_now($1); SELECT * FROM third_party_auth.status s WHERE s.provider = $1';

@@ -1,0 +1,27 @@
+//! The shared table of keys as an algorithm: it does not know who owns its memory.
+//!
+//! # Layout
+//! - [`text`]: a bounded text as plain data
+//! - [`record`]: a key as a record of fixed size
+//! - [`source`]: one key address: its schedule, budget, state and the protocol of a fetch
+//! - [`table`]: all sources, their keys, and which databases subscribe to them
+//! - [`databases`]: which databases have the extension, and when each is synchronised
+//! - [`waiters`]: who waits for a fetch
+//!
+//! Every slot is plain data and valid when it is all zeros, so that zeroed shared memory is an empty
+//! table. Methods neither allocate nor fail half-way: they run under a lock that must only be held
+//! for copying. Moments are milliseconds of a monotonic clock ([`Ticks`]); what is shown or stored is
+//! in seconds since 1970 ([`UnixTime`]); both are arguments.
+#![forbid(unsafe_code)]
+
+pub mod databases;
+pub mod record;
+pub mod source;
+pub mod table;
+pub mod text;
+pub mod waiters;
+
+/// Milliseconds of a monotonic clock that all processes of the machine share.
+pub type Ticks = u64;
+/// Seconds since 1970-01-01 UTC; 0 stands for "never".
+pub type UnixTime = f64;

@@ -1,0 +1,117 @@
+//! `refresh()`: fetch now.
+
+use super::super::call::{self, Call, Returned};
+use super::super::errors::{SqlError, Undecided, not_preloaded, unknown_provider};
+use super::super::{clock, keyring, registry, settings, shared};
+use crate::c_function;
+use crate::cache::Ticks;
+use crate::cache::source::Answer;
+use crate::provider::{KeyAddress, KeySource};
+use pgrx::{PgSqlErrorCode, pg_sys};
+use std::time::Duration;
+
+c_function!(
+    /// `fetch_now(provider text) → boolean`: fetches the keys of one provider, or of all, and waits for
+    /// at most `http_timeout` and a second.
+    third_party_auth_fetch_now, pg_finfo_third_party_auth_fetch_now, fetch_now);
+
+fn fetch_now(call: Call) -> Returned {
+    let name = call.argument::<String>(0);
+    registry::accept_invalidations();
+    let loaded = registry::current()?;
+    if let Some(name) = &name
+        && loaded.registry.by_name(name).is_none()
+    {
+        return Err(unknown_provider(name));
+    }
+    if !shared::is_there() {
+        return Err(not_preloaded());
+    }
+    // SAFETY: reads shared state.
+    if unsafe { pg_sys::RecoveryInProgress() } && !settings::fetch_on_standby() {
+        return Err(Undecided::Standby {
+            provider: name.unwrap_or_else(|| "any".to_owned()),
+        }
+        .into());
+    }
+    let wanted = loaded.registry.providers.iter().filter(|provider| {
+        provider.enabled && name.as_ref().is_none_or(|name| provider.name == *name)
+    });
+    let deadline = clock::ticks() + (settings::http_timeout() + Duration::from_secs(1)).as_millis() as Ticks;
+    let mut waiting = Vec::new();
+    for provider in wanted {
+        let KeySource::Fetched(address) = &provider.keys else {
+            continue;
+        };
+        if loaded.own.contains(&provider.name) {
+            return Err(commit_first(&provider.name));
+        }
+        let ask = |address: &KeyAddress| {
+            shared::locked(|state| {
+                let position = state.table.find(address)?;
+                Some(state.table.sources[position].request(clock::ticks()))
+            })
+            .flatten()
+        };
+        let mut answer = ask(address);
+        if answer.is_none() {
+            keyring::request_sync();
+            let found = until(deadline, || {
+                shared::locked(|state| state.table.find(address)).flatten()
+            });
+            answer = found.and_then(|_| ask(address));
+        }
+        match answer {
+            Some(Answer::Wait(fetch)) => waiting.push((address, fetch)),
+            Some(Answer::BudgetSpent) => {
+                return Err(Undecided::BudgetSpent {
+                    provider: provider.name.clone(),
+                }
+                .into());
+            }
+            // It failed a moment ago: the row says why.
+            Some(_) => {}
+            None if !shared::has_free_slot() => return Err(no_slot(&provider.name)),
+            None => {
+                return Err(Undecided::KeysNotFetched {
+                    provider: provider.name.clone(),
+                    last_error: None,
+                    uncommitted: false,
+                }
+                .into());
+            }
+        }
+    }
+    shared::wake_fetcher();
+    for (address, fetch) in waiting {
+        until(deadline, || {
+            shared::locked(|state| {
+                let position = state.table.find(address)?;
+                state.table.sources[position].ended(fetch)
+            })
+            .flatten()
+        });
+    }
+    call::boolean(true)
+}
+
+fn until<R>(deadline: Ticks, ready: impl FnMut() -> Option<R>) -> Option<R> {
+    let left = deadline.saturating_sub(clock::ticks());
+    shared::wait_for(Duration::from_millis(left), ready)
+}
+
+fn commit_first(name: &str) -> SqlError {
+    SqlError::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("provider \"{name}\" was registered or changed in this transaction"),
+    )
+    .hint("Commit first: keys are fetched for what is committed.")
+}
+
+fn no_slot(name: &str) -> SqlError {
+    SqlError::new(
+        PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        format!("provider \"{name}\" has no slot: third_party_auth.max_providers is reached"),
+    )
+    .hint("Raise third_party_auth.max_providers and restart, or remove a provider.")
+}

@@ -1,0 +1,243 @@
+//! The rows of the views.
+
+use super::super::registry::{self, Loaded};
+use super::super::{clock, keyring, shared};
+use crate::cache::source::Source;
+use crate::cache::waiters;
+use crate::keys::KeySet;
+use crate::provider::{KeyAddress, KeySource, Provider};
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::prelude::*;
+use std::sync::Arc;
+
+/// What shared memory knows of a provider's key address.
+struct Fetching {
+    source: Source,
+    persisted: bool,
+}
+
+/// The rows of the view `status`.
+#[pg_extern(schema = "third_party_auth", volatile, parallel_restricted)]
+#[allow(clippy::type_complexity)]
+fn provider_status() -> TableIterator<
+    'static,
+    (
+        name!(provider, String),
+        name!(kind, String),
+        name!(issuer, Option<String>),
+        name!(jwks_uri, Option<String>),
+        name!(enabled, bool),
+        name!(source, Option<String>),
+        name!(key_count, i32),
+        name!(fetched_at, Option<TimestampWithTimeZone>),
+        name!(next_refresh_at, Option<TimestampWithTimeZone>),
+        name!(last_attempt_at, Option<TimestampWithTimeZone>),
+        name!(last_error, Option<String>),
+        name!(consecutive_failures, i32),
+        name!(persisted, bool),
+        name!(problem, Option<String>),
+    ),
+> {
+    registry::accept_invalidations();
+    let Ok(loaded) = registry::current() else {
+        return TableIterator::new(Vec::new());
+    };
+    let mut rows = Vec::new();
+    for provider in &loaded.registry.providers {
+        let fetching = fetching(provider);
+        let source = fetching.as_ref().map(|fetching| &fetching.source);
+        let keys = keyring::listed(provider).ok().flatten();
+        let stored = stored_at(provider);
+        let fetched_at = source.map_or(0.0, |source| source.fetched_at);
+        rows.push((
+            provider.name.clone(),
+            provider.preset.kind.to_owned(),
+            Some(provider.issuer().to_owned()),
+            jwks_uri(provider, source),
+            provider.enabled,
+            origin(provider, source, stored).map(str::to_owned),
+            keys.as_ref().map_or(0, |keys| keys.keys.len() as i32),
+            clock::to_timestamp(if fetched_at > 0.0 { fetched_at } else { stored }),
+            source.and_then(|source| clock::to_timestamp(source.next_refresh_at)),
+            source.and_then(|source| clock::to_timestamp(source.last_attempt_at)),
+            source
+                .map(|source| source.last_error.as_str().to_owned())
+                .filter(|error| !error.is_empty()),
+            source.map_or(0, |source| source.failures.min(i32::MAX as u32) as i32),
+            fetching.as_ref().map_or(stored > 0.0, |fetching| fetching.persisted),
+            problem(provider, &loaded, source, keys.as_deref(), fetched_at.max(stored)),
+        ));
+    }
+    for (name, kind, enabled, error) in &loaded.problems {
+        let problem = format!("the row is not valid and verifies nothing: {}", error.message);
+        rows.push((
+            name.clone(), kind.clone(), None, None, *enabled, None, 0, None, None, None, None, 0, false,
+            Some(problem),
+        ));
+    }
+    TableIterator::new(rows)
+}
+
+fn fetching(provider: &Provider) -> Option<Fetching> {
+    let KeySource::Fetched(address) = &provider.keys else {
+        return None;
+    };
+    // SAFETY: reads a variable.
+    let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
+    shared::locked(|state| {
+        let position = state.table.find(address)?;
+        Some(Fetching {
+            source: state.table.sources[position],
+            persisted: state.table.is_persisted(database, position),
+        })
+    })?
+}
+
+/// When the keys in the table were confirmed, in seconds since 1970; 0: there are none.
+fn stored_at(provider: &Provider) -> f64 {
+    let KeySource::Fetched(address) = &provider.keys else {
+        return 0.0;
+    };
+    let stored = registry::stored().ok();
+    let stored = stored.as_ref().and_then(|stored| stored.get(&provider.name));
+    stored
+        .filter(|stored| stored.address == registry::address_text(address))
+        .map_or(0.0, |stored| stored.fetched_at)
+}
+
+fn jwks_uri(provider: &Provider, source: Option<&Source>) -> Option<String> {
+    match &provider.keys {
+        KeySource::Pinned(_) => None,
+        KeySource::Fetched(KeyAddress::Direct { jwks_uri }) => Some(jwks_uri.clone()),
+        KeySource::Fetched(KeyAddress::Discovery { .. }) => source
+            .map(|source| source.jwks_uri.as_str().to_owned())
+            .filter(|found| !found.is_empty()),
+    }
+}
+
+fn origin(provider: &Provider, source: Option<&Source>, stored: f64) -> Option<&'static str> {
+    match &provider.keys {
+        KeySource::Pinned(_) => Some("pinned"),
+        KeySource::Fetched(_) if source.is_some_and(|source| source.generation != 0) => Some("fetched"),
+        KeySource::Fetched(_) if stored > 0.0 => Some("stored"),
+        KeySource::Fetched(_) => None,
+    }
+}
+
+fn problem(
+    provider: &Provider,
+    loaded: &Loaded,
+    source: Option<&Source>,
+    keys: Option<&KeySet>,
+    confirmed_at: f64,
+) -> Option<String> {
+    if !provider.enabled {
+        return Some("disabled: it verifies nothing".to_owned());
+    }
+    if matches!(provider.keys, KeySource::Pinned(_)) {
+        return None;
+    }
+    if !shared::is_there() {
+        return Some(
+            "keys are not fetched: add pg_third_party_auth to shared_preload_libraries and restart"
+                .to_owned(),
+        );
+    }
+    let max_stale = super::super::settings::max_stale().as_secs_f64();
+    if keys.is_some() && clock::unix_time() - confirmed_at > max_stale {
+        return Some("stale: the keys could not be confirmed within max_stale and are not trusted".to_owned());
+    }
+    match source {
+        Some(source) if !source.last_error.is_empty() => {
+            Some(format!("the last fetch failed: {}", source.last_error.as_str()))
+        }
+        Some(_) if keys.is_some() => None,
+        _ if loaded.own.contains(&provider.name) => {
+            Some("keys are fetched once the transaction is committed".to_owned())
+        }
+        None if !shared::has_free_slot() => Some(
+            "no slot: raise third_party_auth.max_providers and restart; keys are not fetched".to_owned(),
+        ),
+        _ => Some("no keys yet".to_owned()),
+    }
+}
+
+/// The rows of the view `signing_key`, without the moments, which are in the table.
+#[pg_extern(schema = "third_party_auth", volatile, parallel_restricted)]
+#[allow(clippy::type_complexity)]
+fn known_keys() -> TableIterator<
+    'static,
+    (
+        name!(provider, String),
+        name!(kid, Option<String>),
+        name!(algorithm, Option<String>),
+        name!(key_type, String),
+        name!(thumbprint, String),
+        name!(revoked, bool),
+    ),
+> {
+    registry::accept_invalidations();
+    let Ok(loaded) = registry::current() else {
+        return TableIterator::new(Vec::new());
+    };
+    let mut rows = Vec::new();
+    for provider in &loaded.registry.providers {
+        let keys: Option<Arc<KeySet>> = keyring::listed(provider).ok().flatten();
+        for key in keys.iter().flat_map(|keys| &keys.keys) {
+            let thumbprint = key.thumbprint.to_string();
+            let by_kid = key.kid.as_ref().is_some_and(|kid| {
+                loaded.registry.is_kid_revoked(provider, kid.shown())
+            });
+            rows.push((
+                provider.name.clone(),
+                key.kid.as_ref().map(|kid| kid.shown().to_owned()),
+                key.algorithm.map(|algorithm| algorithm.name().to_owned()),
+                key.material.key_type().to_owned(),
+                thumbprint.clone(),
+                by_kid || loaded.registry.is_thumbprint_revoked(provider, &thumbprint),
+            ));
+        }
+    }
+    TableIterator::new(rows)
+}
+
+/// The row of the view `worker`.
+#[pg_extern(schema = "third_party_auth", volatile, parallel_restricted)]
+#[allow(clippy::type_complexity)]
+fn worker_status() -> TableIterator<
+    'static,
+    (
+        name!(pid, Option<i32>),
+        name!(started_at, Option<TimestampWithTimeZone>),
+        name!(heartbeat_age, Option<f64>),
+        name!(restarts, i32),
+        name!(providers, i32),
+        name!(keys, i32),
+        name!(waiters, i32),
+        name!(missing_slot, bool),
+    ),
+> {
+    let now = clock::ticks();
+    let row = shared::locked(|state| {
+        let fetcher = &state.header.fetcher;
+        let is_there = fetcher.pid != 0;
+        let sources = state.table.sources.iter().filter(|source| source.is_used());
+        let keys = state.table.keys.iter().filter(|key| !key.is_free());
+        (
+            is_there.then_some(fetcher.pid),
+            is_there.then_some(fetcher.started_at),
+            is_there.then(|| now.saturating_sub(fetcher.heartbeat) as f64 / 1000.0),
+            fetcher.starts.saturating_sub(1) as i32,
+            sources.count() as i32,
+            keys.count() as i32,
+            waiters::count(&state.header.waiters, now) as i32,
+            fetcher.missing_slot,
+        )
+    });
+    TableIterator::new(row.into_iter().map(
+        |(pid, started_at, age, restarts, providers, keys, waiters, missing_slot)| {
+            let started_at = started_at.and_then(clock::to_timestamp);
+            (pid, started_at, age, restarts, providers, keys, waiters, missing_slot)
+        },
+    ))
+}

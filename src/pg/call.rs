@@ -1,0 +1,108 @@
+//! How a C function of ours is entered and left.
+
+use super::errors::{Report, SqlError, report};
+use pgrx::pg_sys::{Datum, FunctionCallInfo};
+use pgrx::{FromDatum, IntoDatum, pg_sys};
+
+/// The arguments of a call. All of them have been detoasted and copied when they are asked for.
+#[derive(Clone, Copy)]
+pub struct Call(FunctionCallInfo);
+
+impl Call {
+    /// The argument at this position; `None` if it is NULL.
+    pub fn argument<T: FromDatum>(&self, position: usize) -> Option<T> {
+        // SAFETY: fcinfo is valid during the call; the SQL declaration of each function gives the
+        // argument at this position the type that is asked for here.
+        unsafe {
+            let arguments = (*self.0).args.as_slice((*self.0).nargs as usize);
+            let argument = arguments.get(position)?;
+            T::from_datum(argument.value, argument.isnull)
+        }
+    }
+}
+
+impl Call {
+    /// What a trigger is told; `None` if the function was not called by one.
+    pub fn trigger(&self) -> Option<*mut pg_sys::TriggerData> {
+        // SAFETY: fcinfo is valid during the call; a node begins with its tag.
+        unsafe {
+            let context = (*self.0).context;
+            let is_trigger = !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_TriggerData;
+            is_trigger.then_some(context.cast())
+        }
+    }
+}
+
+/// What a function returns.
+pub type Returned = Result<Option<Datum>, SqlError>;
+
+/// Runs the body of a function. Errors of PostgreSQL and panics leave as pgrx reports them, our own as
+/// `errors` reports them; either way everything in the body has been dropped before.
+///
+/// # Safety
+/// Only as the last thing in an `extern "C-unwind" fn` that PostgreSQL called with this `fcinfo`, and
+/// that has nothing to drop.
+pub unsafe fn enter(fcinfo: FunctionCallInfo, body: fn(Call) -> Returned) -> Datum {
+    /// Plain data: nothing of it has to be dropped.
+    #[derive(Clone, Copy)]
+    enum Left {
+        With(Datum),
+        Null,
+        Raising(Report),
+    }
+    // SAFETY: the frames above are this one and its caller, which hold plain data.
+    let left = unsafe {
+        pg_sys::panic::pgrx_extern_c_guard(|| match body(Call(fcinfo)) {
+            Ok(Some(datum)) => Left::With(datum),
+            Ok(None) => Left::Null,
+            Err(error) => Left::Raising(error.into_report()),
+        })
+    };
+    match left {
+        Left::With(datum) => datum,
+        // SAFETY: fcinfo is valid during the call.
+        Left::Null => unsafe {
+            (*fcinfo).isnull = true;
+            Datum::null()
+        },
+        Left::Raising(error) => {
+            // SAFETY: as above: nothing to drop.
+            unsafe { report(error) };
+            Datum::null()
+        }
+    }
+}
+
+/// A text as a result.
+pub fn text(value: Option<&str>) -> Returned {
+    Ok(value.and_then(|value| value.into_datum()))
+}
+
+/// A boolean as a result.
+pub fn boolean(value: bool) -> Returned {
+    Ok(value.into_datum())
+}
+
+/// Declares a function that PostgreSQL calls by its C name, and the record that says so.
+#[macro_export]
+macro_rules! c_function {
+    ($(#[$doc:meta])* $name:ident, $record:ident, $body:expr) => {
+        #[doc(hidden)]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $record() -> *const pgrx::pg_sys::Pg_finfo_record {
+            static RECORD: pgrx::pg_sys::Pg_finfo_record =
+                pgrx::pg_sys::Pg_finfo_record { api_version: 1 };
+            &raw const RECORD
+        }
+
+        $(#[$doc])*
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C-unwind" fn $name(
+            fcinfo: pgrx::pg_sys::FunctionCallInfo,
+        ) -> pgrx::pg_sys::Datum {
+            let body: fn($crate::pg::call::Call) -> $crate::pg::call::Returned = $body;
+            // SAFETY: the last thing in a function that PostgreSQL calls, with nothing to drop.
+            unsafe { $crate::pg::call::enter(fcinfo, body) }
+        }
+    };
+}

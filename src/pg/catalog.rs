@@ -1,0 +1,185 @@
+//! The extension's tables, found by membership and read with a fresh snapshot.
+//!
+//! A fresh catalog snapshot sees what has committed although the transaction's own snapshot is older
+//! (REPEATABLE READ, parallel workers, standbys), and needs no privileges. No SPI is involved, so a
+//! policy can do it per statement.
+
+use super::errors::Undecided;
+use super::{clock, settings};
+use crate::cache::Ticks;
+use pgrx::{FromDatum, pg_sys};
+use std::ffi::CStr;
+use std::ptr;
+
+const EXTENSION: &CStr = c"pg_third_party_auth";
+const SCHEMA: &CStr = c"third_party_auth";
+/// How long to sleep between two tries to get a lock, in milliseconds.
+const LOCK_RETRY: i64 = 5;
+
+/// A table of the extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Who may sign for us.
+    Provider,
+    /// The last good keys.
+    ProviderState,
+    /// Keys that are refused.
+    Revoked,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Table; 3] = [Table::Provider, Table::ProviderState, Table::Revoked];
+
+    fn name(self) -> &'static CStr {
+        match self {
+            Table::Provider => c"provider",
+            Table::ProviderState => c"provider_state",
+            Table::Revoked => c"revoked",
+        }
+    }
+
+    /// Its OID, if the extension is installed. Names alone are not trusted: somebody else's table in a
+    /// schema of the same name is not a member of the extension.
+    pub fn oid(self) -> Option<pg_sys::Oid> {
+        // SAFETY: catalog look-ups with static names; they run inside a transaction, as every caller does.
+        unsafe {
+            let extension = pg_sys::get_extension_oid(EXTENSION.as_ptr(), true);
+            let schema = pg_sys::get_namespace_oid(SCHEMA.as_ptr(), true);
+            if extension == pg_sys::InvalidOid || schema == pg_sys::InvalidOid {
+                return None;
+            }
+            let table = pg_sys::get_relname_relid(self.name().as_ptr(), schema);
+            let owner = pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, table);
+            (table != pg_sys::InvalidOid && owner == extension).then_some(table)
+        }
+    }
+}
+
+/// One row, deformed. Values are read by column name, so that a column that a later version adds does
+/// not move the others.
+pub struct Tuple {
+    description: pg_sys::TupleDesc,
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+    /// The row was written by the current transaction.
+    pub is_own: bool,
+}
+
+impl Tuple {
+    /// Takes a row apart.
+    ///
+    /// # Safety
+    /// Both must be valid, and stay so as long as the result is used.
+    pub unsafe fn deform(description: pg_sys::TupleDesc, tuple: pg_sys::HeapTuple) -> Self {
+        // SAFETY: the caller vouches for both; the arrays have one place for each attribute.
+        unsafe {
+            let count = (*description).natts.max(0) as usize;
+            let mut values = vec![pg_sys::Datum::null(); count];
+            let mut nulls = vec![true; count];
+            pg_sys::heap_deform_tuple(tuple, description, values.as_mut_ptr(), nulls.as_mut_ptr());
+            Tuple {
+                description,
+                values,
+                nulls,
+                is_own: false,
+            }
+        }
+    }
+
+    /// The value of a column, detoasted and copied; `None` if it is NULL or there is no such column.
+    pub fn get<T: FromDatum>(&self, column: &str) -> Option<T> {
+        let position = (0..self.values.len()).find(|&position| {
+            // SAFETY: `deform` was given a valid description; the position is below natts.
+            unsafe {
+                let attribute = attribute(self.description, position);
+                !(*attribute).attisdropped
+                    && CStr::from_ptr((*attribute).attname.data.as_ptr()).to_bytes()
+                        == column.as_bytes()
+            }
+        })?;
+        // SAFETY: the tables are ours: each column has the type that its reader asks for.
+        unsafe { T::from_datum(self.values[position], self.nulls[position]) }
+    }
+
+    /// The elements of a text array; NULL is the empty list, a NULL element an empty text.
+    pub fn texts(&self, column: &str) -> Option<Vec<String>> {
+        let elements = self.get::<Vec<Option<String>>>(column)?;
+        Some(elements.into_iter().map(Option::unwrap_or_default).collect())
+    }
+}
+
+unsafe fn attribute(
+    description: pg_sys::TupleDesc,
+    position: usize,
+) -> *const pg_sys::FormData_pg_attribute {
+    // SAFETY: the caller passes a valid description and a position below natts.
+    #[cfg(not(feature = "pg18"))]
+    return unsafe { (*description).attrs.as_ptr().add(position) };
+    #[cfg(feature = "pg18")]
+    return unsafe { pg_sys::TupleDescAttr(description, position as i32) };
+}
+
+/// Reads all rows of a table as they are committed now, and as this transaction has changed them.
+///
+/// # Errors
+/// [`Undecided::RegistryLocked`] if the table stays locked for `key_wait`.
+pub fn rows<R>(table: pg_sys::Oid, mut read: impl FnMut(&Tuple) -> R) -> Result<Vec<R>, Undecided> {
+    lock(table)?;
+    let mut rows = Vec::new();
+    // SAFETY: the lock keeps the relation from being dropped; a fresh catalog snapshot is what a NULL
+    // snapshot means. Values are copied by `read` before the scan goes on. Should anything raise, the
+    // end of the transaction releases scan, relation and lock.
+    unsafe {
+        let relation = pg_sys::RelationIdGetRelation(table);
+        if !relation.is_null() {
+            let scan = pg_sys::systable_beginscan(
+                relation,
+                pg_sys::InvalidOid,
+                false,
+                ptr::null_mut(),
+                0,
+                ptr::null_mut(),
+            );
+            loop {
+                let tuple = pg_sys::systable_getnext(scan);
+                if tuple.is_null() {
+                    break;
+                }
+                let mut deformed = Tuple::deform((*relation).rd_att, tuple);
+                // A frozen row keeps an old number here, which is no transaction of ours either.
+                let xmin = (*(*tuple).t_data).t_choice.t_heap.t_xmin;
+                deformed.is_own = pg_sys::TransactionIdIsCurrentTransactionId(xmin);
+                rows.push(read(&deformed));
+            }
+            pg_sys::systable_endscan(scan);
+            pg_sys::RelationClose(relation);
+        }
+        pg_sys::UnlockRelationOid(table, pg_sys::AccessShareLock as i32);
+    }
+    Ok(rows)
+}
+
+/// A plain lock would queue behind any ACCESS EXCLUSIVE for as long as it lasts.
+fn lock(table: pg_sys::Oid) -> Result<(), Undecided> {
+    let deadline = clock::ticks() + settings::key_wait().as_millis() as Ticks;
+    loop {
+        // SAFETY: plain calls; the second can raise when the query is cancelled, which is wanted.
+        unsafe {
+            if pg_sys::ConditionalLockRelationOid(table, pg_sys::AccessShareLock as i32) {
+                return Ok(());
+            }
+            pg_sys::check_for_interrupts!();
+            if clock::ticks() >= deadline {
+                return Err(Undecided::RegistryLocked);
+            }
+            pg_sys::WaitLatch(
+                pg_sys::MyLatch,
+                (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as i32,
+                LOCK_RETRY,
+                pg_sys::PG_WAIT_EXTENSION,
+            );
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What policies call. Declared in `sql/install/functions.sql`.
+//!
+//! None of them raises for a token that is refused, and the boolean ones never return NULL: an
+//! argument that is NULL answers false, so that a NULL in a row never widens access.
+
+use super::call::{self, Call, Returned};
+use super::claims;
+use super::clock;
+use super::errors::unknown_provider;
+use super::registry;
+use super::session::{self, Answer};
+use crate::c_function;
+use crate::policy::{self, organization, reverification, second_factor};
+use crate::provider::Registry;
+use crate::token::{Part, TokenError};
+use crate::verify::{Purpose, Question, Refusal, Verified};
+use pgrx::datum::Interval;
+
+/// Declares a function without arguments whose answer is remembered for the statement.
+macro_rules! answered {
+    ($(#[$doc:meta])* $name:ident, $record:ident, $answer:expr) => {
+        #[doc(hidden)]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $record() -> *const pgrx::pg_sys::Pg_finfo_record {
+            static RECORD: pgrx::pg_sys::Pg_finfo_record =
+                pgrx::pg_sys::Pg_finfo_record { api_version: 1 };
+            &raw const RECORD
+        }
+
+        $(#[$doc])*
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C-unwind" fn $name(
+            fcinfo: pgrx::pg_sys::FunctionCallInfo,
+        ) -> pgrx::pg_sys::Datum {
+            fn decide(_call: Call) -> Returned {
+                session::answer($answer).map(|_| None)
+            }
+            // SAFETY: a function that PostgreSQL calls, with nothing to drop. `decide` raises or leaves
+            // an answer behind, which cannot become void before it is given.
+            unsafe {
+                if let Some(slot) = session::remembered($answer) {
+                    return slot.give(fcinfo);
+                }
+                call::enter(fcinfo, decide);
+                session::last($answer).give(fcinfo)
+            }
+        }
+    };
+}
+
+answered!(
+    /// `third_party_jwt() → jsonb`: the verified claims of the current request.
+    third_party_jwt, pg_finfo_third_party_jwt, Answer::Claims);
+answered!(
+    /// `is_third_party_jwt() → boolean`: the request carries a valid token.
+    is_third_party_jwt, pg_finfo_is_third_party_jwt, Answer::IsValid);
+answered!(
+    /// `is_supabase_or_firebase_project_jwt() → boolean`: … of a provider of one of these kinds.
+    is_supabase_or_firebase_project_jwt,
+    pg_finfo_is_supabase_or_firebase_project_jwt,
+    Answer::IsSupabaseOrFirebase);
+answered!(
+    /// `jwt_provider() → text`: the registered name of the token's provider.
+    jwt_provider, pg_finfo_jwt_provider, Answer::Provider);
+answered!(
+    /// `jwt_issuer() → text`: the token's `iss`.
+    jwt_issuer, pg_finfo_jwt_issuer, Answer::Issuer);
+answered!(
+    /// `jwt_subject() → text`: the token's `sub`, unique only within its provider.
+    jwt_subject, pg_finfo_jwt_subject, Answer::Subject);
+answered!(
+    /// `jwt_role() → text`: the effective role.
+    jwt_role, pg_finfo_jwt_role, Answer::Role);
+answered!(
+    /// `jwt_session_id() → text`: the session's id, where the provider has one.
+    jwt_session_id, pg_finfo_jwt_session_id, Answer::SessionId);
+answered!(
+    /// `jwt_org_id() → text`: the active organisation, unique only within its provider.
+    jwt_org_id, pg_finfo_jwt_org_id, Answer::OrganizationId);
+answered!(
+    /// `jwt_org_role() → text`: the role in it, without `org:`.
+    jwt_org_role, pg_finfo_jwt_org_role, Answer::OrganizationRole);
+answered!(
+    /// `jwt_second_factor_verified() → boolean`: a second factor was really used.
+    jwt_second_factor_verified, pg_finfo_jwt_second_factor_verified, Answer::SecondFactor);
+
+c_function!(
+    /// `is_third_party_jwt(provider text) → boolean`.
+    is_third_party_jwt_of, pg_finfo_is_third_party_jwt_of, |call| {
+        with_text(call, |name, token, _| token.provider().name == name)
+    });
+c_function!(
+    /// `jwt_subject(provider text) → text`: NULL unless the token is of that provider.
+    jwt_subject_of, pg_finfo_jwt_subject_of, |call| text_of(call, policy::subject));
+c_function!(
+    /// `jwt_org_id(provider text) → text`: NULL unless the token is of that provider.
+    jwt_org_id_of, pg_finfo_jwt_org_id_of, |call| {
+        text_of(call, |token| organization::organization(token).map(|o| o.id))
+    });
+c_function!(
+    /// `jwt_has_audience(audience text) → boolean`.
+    jwt_has_audience, pg_finfo_jwt_has_audience, |call| {
+        with_text(call, |audience, token, _| policy::has_audience(token, audience))
+    });
+c_function!(
+    /// `jwt_has_org_role(role text) → boolean`: with or without `org:`.
+    jwt_has_org_role, pg_finfo_jwt_has_org_role, |call| {
+        with_text(call, |role, token, _| organization::has_role(token, role))
+    });
+c_function!(
+    /// `jwt_has_org_role(role text, org_id text) → boolean`: in this organisation.
+    jwt_has_org_role_in, pg_finfo_jwt_has_org_role_in, |call| {
+        let Some(id) = call.argument::<String>(1) else {
+            return call::boolean(false);
+        };
+        with_text(call, |role, token, _| organization::has_role_in(token, role, &id))
+    });
+c_function!(
+    /// `jwt_second_factor_verified(max_age interval) → boolean`: at most so long ago.
+    jwt_second_factor_verified_within, pg_finfo_jwt_second_factor_verified_within, |call| {
+        let Some(max_age) = call.argument::<Interval>(0) else {
+            return call::boolean(false);
+        };
+        let max_age = registry::seconds(max_age);
+        session::ask_boolean(|token, now| second_factor::is_verified_within(token, max_age, now))
+    });
+c_function!(
+    /// `jwt_reverified(level text) → boolean`: Clerk's levels, by Clerk's rule.
+    jwt_reverified, pg_finfo_jwt_reverified, |call| {
+        with_text(call, |level, token, now| reverification::is_reverified(token, level, now))
+    });
+c_function!(
+    /// `verify_third_party_jwt(token, provider, nonce) → jsonb`: the claims, or an error that says why
+    /// not.
+    verify_third_party_jwt, pg_finfo_verify_third_party_jwt, verify_token);
+
+fn verify_token(call: Call) -> Returned {
+    let Some(token) = call.argument::<String>(0) else {
+        return Ok(None);
+    };
+    let provider = call.argument::<String>(1);
+    let nonce = call.argument::<String>(2);
+    if let Some(name) = &provider {
+        registry::accept_invalidations();
+        if !is_registered(&registry::current()?.registry, name) {
+            return Err(unknown_provider(name));
+        }
+    }
+    let question = Question {
+        now: clock::statement_time(),
+        purpose: Purpose::Explicit,
+        provider: provider.as_deref(),
+        nonce: nonce.as_deref(),
+    };
+    registry::accept_invalidations();
+    let verified = session::verify_text(&token, &question)??;
+    match claims::to_jsonb(verified.claims().payload()) {
+        Some(claims) => Ok(Some(claims)),
+        None => Err(Refusal::from(TokenError::Malformed(
+            Part::Payload,
+            "it holds a number that jsonb cannot hold",
+        ))
+        .into()),
+    }
+}
+
+fn is_registered(registry: &Registry, name: &str) -> bool {
+    registry.by_name(name).is_some_and(|provider| provider.enabled)
+}
+
+/// A boolean question with one text: a NULL argument answers false.
+fn with_text(call: Call, question: impl FnOnce(&str, &Verified, f64) -> bool) -> Returned {
+    match call.argument::<String>(0) {
+        None => call::boolean(false),
+        Some(text) => session::ask_boolean(|token, now| question(&text, token, now)),
+    }
+}
+
+/// A text of the token, if it is of the provider that the argument names.
+fn text_of(call: Call, read: impl FnOnce(&Verified) -> Option<&str>) -> Returned {
+    let Some(name) = call.argument::<String>(0) else {
+        return Ok(None);
+    };
+    let text = session::ask(|token, _| {
+        let is_of = token.provider().name == name;
+        is_of.then(|| read(token).map(str::to_owned)).flatten()
+    })?;
+    call::text(text.flatten().as_deref())
+}

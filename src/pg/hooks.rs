@@ -1,0 +1,78 @@
+//! Where PostgreSQL calls us: at the start of each query, and at the end of each transaction.
+
+use super::process::Process;
+use super::{registry, request, shared};
+use crate::cache::databases;
+use pgrx::{pg_guard, pg_sys};
+use std::cell::Cell;
+
+static NEXT_EXECUTOR_START: Process<Cell<pg_sys::ExecutorStart_hook_type>> =
+    Process::new(Cell::new(None));
+/// Something changed in this transaction that the workers should know of once it has committed.
+static SYNC_AT_COMMIT: Process<Cell<bool>> = Process::new(Cell::new(false));
+
+/// Installs the hooks of this process (and of all that are forked from it).
+pub fn install() {
+    // SAFETY: the hook is chained; the callbacks are guarded and take no argument.
+    unsafe {
+        NEXT_EXECUTOR_START.get().set(pg_sys::ExecutorStart_hook);
+        pg_sys::ExecutorStart_hook = Some(on_executor_start);
+        pg_sys::RegisterXactCallback(Some(on_transaction), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(on_subtransaction), std::ptr::null_mut());
+    }
+}
+
+/// The workers look at this database once the transaction has committed.
+pub fn sync_at_commit() {
+    SYNC_AT_COMMIT.get().set(true);
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_executor_start(query: *mut pg_sys::QueryDesc, flags: i32) {
+    // One protocol message or one function may run several queries, and set request.headers between.
+    request::executor_started();
+    // SAFETY: what every hook of this kind does.
+    unsafe {
+        match NEXT_EXECUTOR_START.get().get() {
+            Some(next) => next(query, flags),
+            None => pg_sys::standard_ExecutorStart(query, flags),
+        }
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_transaction(
+    event: pg_sys::XactEvent::Type,
+    _argument: *mut std::ffi::c_void,
+) {
+    match event {
+        pg_sys::XactEvent::XACT_EVENT_COMMIT => {
+            registry::committed();
+            if SYNC_AT_COMMIT.get().replace(false) {
+                // SAFETY: reads a variable.
+                let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
+                shared::locked(|state| {
+                    databases::request(&mut state.header.databases, database)
+                });
+                shared::wake_fetcher();
+            }
+        }
+        pg_sys::XactEvent::XACT_EVENT_ABORT => {
+            SYNC_AT_COMMIT.get().set(false);
+            registry::rolled_back(true);
+        }
+        _ => {}
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_subtransaction(
+    event: pg_sys::SubXactEvent::Type,
+    _own: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _argument: *mut std::ffi::c_void,
+) {
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        registry::rolled_back(false);
+    }
+}

@@ -1,0 +1,386 @@
+//! Where a provider's keys are looked up, and when a backend waits for a fetch.
+//!
+//! First what shared memory holds, then what the table holds; a key that neither has may cause one
+//! fetch, which many backends share. The query path itself never opens a socket.
+
+use super::errors::Undecided;
+use super::process::Process;
+use super::registry::{self, Loaded};
+use super::session::Recent;
+use super::{clock, settings, shared};
+use crate::cache::record::Record;
+use crate::cache::source::Answer;
+use crate::cache::{Ticks, databases, waiters};
+use crate::keys::{KeySet, Kid, MAX_KEYS, Thumbprint};
+use crate::provider::{KeyAddress, KeySource, Provider};
+use crate::token::Unverified;
+use crate::verify::KeyLookup;
+use pgrx::pg_sys;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Keys of one address that this backend has parsed.
+struct Parsed {
+    /// What [`shared::changes`] said when they were compared.
+    changes: u64,
+    generation: u64,
+    fetched_at: f64,
+    keys: Arc<KeySet>,
+}
+
+static PARSED: Process<RefCell<Option<HashMap<KeyAddress, Parsed>>>> =
+    Process::new(RefCell::new(None));
+
+/// A set of keys, and how old the proof of it is.
+struct Found {
+    keys: Arc<KeySet>,
+    generation: u64,
+    fetched_at: f64,
+}
+
+/// The keys that one decision looks up.
+pub struct Keyring<'a> {
+    loaded: &'a Loaded,
+    recent: &'a mut Recent,
+    may_wait: bool,
+}
+
+impl<'a> Keyring<'a> {
+    /// The keys of these providers; signatures that were good before are remembered in `recent`.
+    pub fn new(loaded: &'a Loaded, recent: &'a mut Recent) -> Self {
+        Keyring {
+            loaded,
+            recent,
+            may_wait: true,
+        }
+    }
+
+    /// The same, but only with the keys that are there.
+    pub fn without_waiting(mut self) -> Self {
+        self.may_wait = false;
+        self
+    }
+}
+
+impl KeyLookup for Keyring<'_> {
+    type Undecided = Undecided;
+
+    fn current(&mut self, provider: &Arc<Provider>) -> Result<Arc<KeySet>, Undecided> {
+        let address = match &provider.keys {
+            KeySource::Pinned(keys) => return Ok(Arc::new(keys.clone())),
+            KeySource::Fetched(address) => address,
+        };
+        let found = match known(provider, address)? {
+            Some(found) => found,
+            None => {
+                let waited = self.wait(provider, address, None, 0)?;
+                waited.ok_or_else(|| not_fetched(provider, None))?
+            }
+        };
+        let age = clock::unix_time() - found.fetched_at;
+        if age > settings::max_stale().as_secs_f64() {
+            return Err(Undecided::KeysStale {
+                provider: provider.name.clone(),
+                age,
+            });
+        }
+        Ok(found.keys)
+    }
+
+    fn newer(
+        &mut self,
+        provider: &Arc<Provider>,
+        kid: Option<&str>,
+        seen: &Arc<KeySet>,
+    ) -> Result<Option<Arc<KeySet>>, Undecided> {
+        let KeySource::Fetched(address) = &provider.keys else {
+            return Ok(None);
+        };
+        // A known key that does not verify is refused where nothing could be fetched: raising there
+        // would let every forged token raise.
+        let is_known = kid.is_some_and(|kid| seen.knows_kid(kid));
+        if is_known && cannot_fetch(provider).is_some() {
+            return Ok(None);
+        }
+        let mut seen_generation = known(provider, address)?
+            .filter(|found| Arc::ptr_eq(&found.keys, seen))
+            .map_or(0, |found| found.generation);
+        loop {
+            let Some(found) = self.wait(provider, address, kid, seen_generation)? else {
+                return Ok(None);
+            };
+            if is_known || kid.is_none_or(|kid| found.keys.knows_kid(kid)) {
+                return Ok(Some(found.keys));
+            }
+            seen_generation = found.generation;
+        }
+    }
+
+    fn is_known_good(&self, token: &Unverified, key: &Thumbprint) -> bool {
+        self.recent.is_known_good(token, key)
+    }
+
+    fn remember(&mut self, token: &Unverified, key: &Thumbprint) {
+        self.recent.remember(token, key);
+    }
+}
+
+impl Keyring<'_> {
+    /// Asks for a fetch and waits for it. `None`: it has proved that there is nothing newer than
+    /// `seen`, or that this key id is absent.
+    fn wait(
+        &self,
+        provider: &Provider,
+        address: &KeyAddress,
+        kid: Option<&str>,
+        seen: u64,
+    ) -> Result<Option<Found>, Undecided> {
+        if let Some(undecided) = cannot_fetch(provider) {
+            return Err(undecided);
+        }
+        if self.loaded.own.contains(&provider.name) && position(address).is_none() {
+            return Err(Undecided::KeysNotFetched {
+                provider: provider.name.clone(),
+                last_error: None,
+                uncommitted: true,
+            });
+        }
+        if !self.may_wait || !shared::has_fetcher() {
+            return Err(not_fetched(provider, last_error(address)));
+        }
+        let deadline = clock::ticks() + settings::key_wait().as_millis() as Ticks;
+        let kid = kid.map(kid_number);
+        loop {
+            let now = clock::ticks();
+            let answer = shared::locked(|state| {
+                let position = state.table.find(address)?;
+                Some((position, state.table.sources[position].ask(kid, seen, now)))
+            });
+            match answer.flatten() {
+                None => {
+                    let _place = Place::take(provider, u32::MAX, deadline)?;
+                    request_sync();
+                    until(deadline, || position(address)).ok_or_else(|| not_fetched(provider, None))?;
+                }
+                Some((_, Answer::Changed)) => return Ok(copy(address)),
+                Some((_, Answer::Absent)) => return Ok(None),
+                Some((_, Answer::BudgetSpent)) => {
+                    return Err(Undecided::BudgetSpent {
+                        provider: provider.name.clone(),
+                    });
+                }
+                Some((_, Answer::JustFailed)) => {
+                    return Err(not_fetched(provider, last_error(address)));
+                }
+                Some((position, Answer::Wait(fetch))) => {
+                    let _place = Place::take(provider, position as u32, deadline)?;
+                    shared::wake_fetcher();
+                    let ended = until(deadline, || {
+                        shared::locked(|state| {
+                            let found = state.table.find(address)?;
+                            let source = &mut state.table.sources[found];
+                            let ended = source.ended(fetch)?;
+                            if ended && source.generation == seen {
+                                source.remember_absent(kid.unwrap_or(0), clock::ticks());
+                            }
+                            Some((ended, source.generation))
+                        })
+                        .flatten()
+                    });
+                    return match ended {
+                        Some((true, generation)) if generation == seen => Ok(None),
+                        Some((true, _)) => Ok(copy(address)),
+                        _ => Err(not_fetched(provider, last_error(address))),
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// Why no fetch can come of waiting here, ever.
+fn cannot_fetch(provider: &Provider) -> Option<Undecided> {
+    let provider = provider.name.clone();
+    if !shared::is_there() {
+        return Some(Undecided::NotPreloaded { provider });
+    }
+    // SAFETY: reads shared state, cannot raise.
+    let in_recovery = unsafe { pg_sys::RecoveryInProgress() };
+    (in_recovery && !settings::fetch_on_standby()).then_some(Undecided::Standby { provider })
+}
+
+fn not_fetched(provider: &Provider, last_error: Option<String>) -> Undecided {
+    Undecided::KeysNotFetched {
+        provider: provider.name.clone(),
+        last_error,
+        uncommitted: false,
+    }
+}
+
+/// The keys that are there: shared memory's, else the table's.
+fn known(provider: &Provider, address: &KeyAddress) -> Result<Option<Found>, Undecided> {
+    if let Some(found) = shared_keys(address) {
+        return Ok(Some(found));
+    }
+    let stored = registry::stored()?;
+    Ok(stored
+        .get(&provider.name)
+        .filter(|stored| stored.address == registry::address_text(address))
+        .map(|stored| Found {
+            keys: Arc::clone(&stored.keys),
+            generation: 0,
+            fetched_at: stored.fetched_at,
+        }))
+}
+
+/// What shared memory holds, parsed once for each generation.
+fn shared_keys(address: &KeyAddress) -> Option<Found> {
+    let changes = shared::changes();
+    if changes == 0 {
+        return None;
+    }
+    {
+        let parsed = PARSED.get().borrow();
+        let parsed = parsed.as_ref().and_then(|parsed| parsed.get(address));
+        let fresh_until = settings::max_stale().as_secs_f64() / 2.0;
+        if let Some(parsed) = parsed
+            && parsed.changes == changes
+            && clock::unix_time() - parsed.fetched_at < fresh_until
+        {
+            return Some(Found {
+                keys: Arc::clone(&parsed.keys),
+                generation: parsed.generation,
+                fetched_at: parsed.fetched_at,
+            });
+        }
+    }
+    copy(address)
+}
+
+/// Copies the keys of an address out of shared memory, unless those that are parsed still are the same.
+fn copy(address: &KeyAddress) -> Option<Found> {
+    let mut cache = PARSED.get().borrow_mut();
+    let cache = cache.get_or_insert_with(HashMap::new);
+    let own = cache.get(address).map_or(0, |parsed| parsed.generation);
+    // Keys in their grace come on top of a full set.
+    let mut records = vec![Record::EMPTY; 2 * MAX_KEYS];
+    let changes = shared::changes();
+    let (generation, fetched_at, count) = shared::locked(|state| {
+        let position = state.table.find(address)?;
+        let source = &state.table.sources[position];
+        let (generation, fetched_at) = (source.generation, source.fetched_at);
+        if generation == 0 {
+            return None;
+        }
+        let is_same = generation == own;
+        let count =
+            (!is_same).then(|| state.table.copy_keys(position, true, &mut records));
+        Some((generation, fetched_at, count))
+    })??;
+    let keys = match (count, cache.get(address)) {
+        (None, Some(parsed)) => Arc::clone(&parsed.keys),
+        (count, _) => {
+            let keys = records[..count.unwrap_or(0)]
+                .iter()
+                .filter_map(|record| record.to_key().ok().map(Arc::new));
+            Arc::new(KeySet {
+                keys: keys.collect(),
+            })
+        }
+    };
+    let parsed = Parsed {
+        changes,
+        generation,
+        fetched_at,
+        keys: Arc::clone(&keys),
+    };
+    cache.insert(address.clone(), parsed);
+    Some(Found {
+        keys,
+        generation,
+        fetched_at,
+    })
+}
+
+/// The keys that are known of an address, and which of them its provider still publishes: for views.
+pub fn listed(provider: &Provider) -> Result<Option<Arc<KeySet>>, Undecided> {
+    match &provider.keys {
+        KeySource::Pinned(keys) => Ok(Some(Arc::new(keys.clone()))),
+        KeySource::Fetched(address) => Ok(known(provider, address)?.map(|found| found.keys)),
+    }
+}
+
+/// Forgets keys of addresses that no provider uses any more.
+pub fn retain(loaded: &Loaded) {
+    if let Some(cache) = PARSED.get().borrow_mut().as_mut() {
+        let wanted = registry::wanted_addresses(loaded);
+        cache.retain(|address, _| wanted.contains(address));
+    }
+}
+
+fn position(address: &KeyAddress) -> Option<usize> {
+    shared::locked(|state| state.table.find(address)).flatten()
+}
+
+fn last_error(address: &KeyAddress) -> Option<String> {
+    let error = shared::locked(|state| {
+        let position = state.table.find(address)?;
+        Some(state.table.sources[position].last_error)
+    })??;
+    (!error.is_empty()).then(|| error.as_str().to_owned())
+}
+
+/// The workers shall look at this database.
+pub fn request_sync() {
+    // SAFETY: reads a variable.
+    let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
+    shared::locked(|state| databases::request(&mut state.header.databases, database));
+    shared::wake_fetcher();
+}
+
+fn until<R>(deadline: Ticks, ready: impl FnMut() -> Option<R>) -> Option<R> {
+    let left = deadline.saturating_sub(clock::ticks());
+    shared::wait_for(Duration::from_millis(left), ready)
+}
+
+/// As much of a key id as the list of absent ones remembers.
+fn kid_number(kid: &str) -> u64 {
+    let hash = *Kid::new(kid).hash();
+    u64::from_le_bytes(std::array::from_fn(|index| hash[index]))
+}
+
+/// A place among those that wait, given back when it is dropped.
+struct Place {
+    position: usize,
+    leader: i32,
+}
+
+impl Place {
+    fn take(provider: &Provider, source: u32, until: Ticks) -> Result<Self, Undecided> {
+        // SAFETY: MyProc is set; lockGroupLeader is NULL or points into shared memory.
+        let leader = unsafe {
+            let own = pg_sys::MyProcPid;
+            let leader = pg_sys::MyProc.as_ref().and_then(|me| me.lockGroupLeader.as_ref());
+            leader.map_or(own, |leader| leader.pid)
+        };
+        let now = clock::ticks();
+        let position = shared::locked(|state| {
+            waiters::enter(&mut state.header.waiters, leader, source, now, until)
+        });
+        match position.flatten() {
+            Some(position) => Ok(Place { position, leader }),
+            None => Err(Undecided::TooManyWaiters {
+                provider: provider.name.clone(),
+            }),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let (position, leader) = (self.position, self.leader);
+        shared::locked(|state| waiters::leave(&mut state.header.waiters, position, leader));
+    }
+}

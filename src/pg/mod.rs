@@ -1,0 +1,50 @@
+//! The boundary to PostgreSQL: the only folder with pgrx, `unsafe`, SPI and `ereport`.
+//!
+//! # Layout
+//! - [`settings`]: the settings of `third_party_auth.*`, and `request.jwt`
+//! - [`errors`]: what is raised, with which SQLSTATE, DETAIL and HINT; the one place that maps
+//! - [`call`]: how a C function of ours is entered and left
+//! - [`clock`]: the time of a statement, and of a machine
+//! - [`shared`]: the shared memory that holds `cache`, its lock, its waits
+//! - [`catalog`], [`registry`]: the tables, read with a fresh snapshot; when what was read is void
+//! - [`keyring`]: where a provider's keys are looked up, and when a backend waits for a fetch
+//! - [`request`]: the token of the current request; [`session`]: what was decided about it
+//! - [`claims`]: claims as `jsonb`
+//! - [`functions`]: what policies call; [`explain`]: what a person calls when a policy says no
+//! - [`admin`]: registration, revocation, refresh and the views
+//! - [`hooks`]: where PostgreSQL calls us; [`worker`]: the two kinds of process
+//!
+//! # Rules of the fence
+//! - Nothing longjmps over a frame that has a destructor: bodies return `Result`, and only
+//!   [`call::enter`] raises, when everything else has been dropped.
+//! - While the lock of [`shared`] is held: copy, nothing else.
+//! - No PostgreSQL call from any thread but the main one.
+
+pub mod admin;
+pub mod call;
+pub mod catalog;
+pub mod claims;
+pub mod clock;
+pub mod errors;
+pub mod explain;
+pub mod functions;
+pub mod hooks;
+pub mod keyring;
+pub mod process;
+pub mod registry;
+pub mod request;
+pub mod session;
+pub mod settings;
+pub mod shared;
+pub mod worker;
+
+/// What the library does when PostgreSQL loads it. It never raises: a server that preloads it, and
+/// `pg_upgrade`, must start whatever is wrong.
+pub fn init() {
+    settings::define();
+    hooks::install();
+    if shared::may_preload() {
+        shared::request();
+        worker::register();
+    }
+}

@@ -1,0 +1,250 @@
+//! What this database trusts, as the tables say, and when what was read is void.
+
+use super::catalog::{self, Table, Tuple};
+use super::errors::Undecided;
+use super::process::Process;
+use crate::keys::{self, KeySet};
+use crate::provider::row::{Row, RowError};
+use crate::provider::{KeyAddress, KeySource, Registry, Revocation};
+use pgrx::datum::{Interval, JsonString, TimestampWithTimeZone};
+use pgrx::{JsonB, pg_guard, pg_sys};
+use serde_json::Value;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Moves whenever the tables may have changed.
+static COUNTER: Process<Cell<u64>> = Process::new(Cell::new(1));
+/// A trigger of ours ran in this transaction.
+static TOUCHED: Process<Cell<bool>> = Process::new(Cell::new(false));
+/// The tables whose invalidation is listened for; `None`: not looked up yet.
+static WATCHED: Process<Cell<Option<[pg_sys::Oid; 3]>>> = Process::new(Cell::new(None));
+static LISTENING: Process<Cell<bool>> = Process::new(Cell::new(false));
+static LOADED: Process<RefCell<Option<Rc<Loaded>>>> = Process::new(RefCell::new(None));
+static STORED: Process<RefCell<Option<(u64, Rc<HashMap<String, Stored>>)>>> =
+    Process::new(RefCell::new(None));
+
+/// The registry as it was read.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Providers that passed their checks, and revoked keys.
+    pub registry: Registry,
+    /// Rows that did not: name, kind, enabled, and why.
+    pub problems: Vec<(String, String, bool, RowError)>,
+    /// Providers that the current transaction wrote.
+    pub own: HashSet<String>,
+    counter: u64,
+}
+
+/// The last good keys of a provider, as its table has them.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Where they were fetched from: they are worth nothing for another address.
+    pub address: String,
+    /// The keys.
+    pub keys: Arc<KeySet>,
+    /// When they were last confirmed, in seconds since 1970.
+    pub fetched_at: f64,
+}
+
+/// The number that moves whenever the tables may have changed.
+#[inline(always)]
+pub fn counter() -> u64 {
+    COUNTER.get().get()
+}
+
+/// The tables may have changed: what was read is void.
+fn changed() {
+    let counter = COUNTER.get();
+    counter.set(counter.get() + 1);
+}
+
+/// A trigger of ours ran: this transaction changes the tables.
+pub fn touch() {
+    TOUCHED.get().set(true);
+    changed();
+}
+
+/// A transaction or a part of it was rolled back.
+pub fn rolled_back(whole: bool) {
+    if TOUCHED.get().get() {
+        changed();
+    }
+    if whole {
+        TOUCHED.get().set(false);
+    }
+}
+
+/// A transaction has committed.
+pub fn committed() {
+    TOUCHED.get().set(false);
+}
+
+/// Takes note of what other sessions committed. A prepared plan whose locks are held does not do so
+/// by itself.
+pub fn accept_invalidations() {
+    // SAFETY: a plain call; callbacks that run in it are guarded.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
+}
+
+/// The registry as it is now.
+///
+/// # Errors
+/// [`Undecided::RegistryLocked`].
+pub fn current() -> Result<Rc<Loaded>, Undecided> {
+    listen();
+    if let Some(loaded) = LOADED.get().borrow().as_ref()
+        && loaded.counter == counter()
+    {
+        return Ok(Rc::clone(loaded));
+    }
+    let loaded = Rc::new(load()?);
+    LOADED.get().replace(Some(Rc::clone(&loaded)));
+    Ok(loaded)
+}
+
+fn load() -> Result<Loaded, Undecided> {
+    // Taken before the tables are read: what changes meanwhile is read again.
+    let counter = counter();
+    let mut loaded = Loaded {
+        counter,
+        ..Loaded::default()
+    };
+    let Some(provider) = Table::Provider.oid() else {
+        return Ok(loaded);
+    };
+    let mut rows = catalog::rows(provider, |tuple| (row(tuple), tuple.is_own))?;
+    rows.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    for (row, is_own) in rows {
+        let (name, kind, enabled) = (row.name.clone(), row.kind.clone(), row.enabled);
+        if is_own {
+            loaded.own.insert(name.clone());
+        }
+        match row.judge() {
+            Ok((provider, _)) => loaded.registry.providers.push(Arc::new(provider)),
+            Err(problem) => loaded.problems.push((name, kind, enabled, problem)),
+        }
+    }
+    if let Some(revoked) = Table::Revoked.oid() {
+        loaded.registry.revoked = catalog::rows(revoked, |tuple| Revocation {
+            issuer: tuple.get("issuer").unwrap_or_default(),
+            kid: tuple.get("kid").unwrap_or_default(),
+            thumbprint: tuple.get("thumbprint"),
+        })?;
+    }
+    Ok(loaded)
+}
+
+/// A row of `third_party_auth.provider`, as it was written.
+pub fn row(tuple: &Tuple) -> Row {
+    Row {
+        name: tuple.get("name").unwrap_or_default(),
+        kind: tuple.get("kind").unwrap_or_default(),
+        enabled: tuple.get("enabled").unwrap_or_default(),
+        issuers: tuple.texts("issuers").unwrap_or_default(),
+        audiences: tuple.texts("audiences").unwrap_or_default(),
+        any_audience: tuple.get("any_audience").unwrap_or_default(),
+        authorized_parties: tuple.texts("authorized_parties").unwrap_or_default(),
+        role_claim: tuple.get("role_claim").unwrap_or_default(),
+        allowed_roles: tuple.texts("allowed_roles"),
+        default_role: tuple.get("default_role"),
+        clock_skew: tuple.get::<Interval>("clock_skew").map_or(f64::NAN, seconds),
+        algorithms: tuple.texts("algorithms"),
+        jwks: tuple.get::<JsonString>("jwks").map(|text| text.0),
+        jwks_uri: tuple.get("jwks_uri"),
+        for_requests: tuple.get("for_requests").unwrap_or_default(),
+        options: match tuple.get::<JsonB>("options").map(|options| options.0) {
+            Some(Value::Object(options)) => options,
+            _ => serde_json::Map::new(),
+        },
+    }
+}
+
+/// An interval in seconds; a month has 30 days, as when PostgreSQL compares intervals.
+pub fn seconds(interval: Interval) -> f64 {
+    let days = f64::from(interval.months()) * 30.0 + f64::from(interval.days());
+    days * 86_400.0 + interval.micros() as f64 / 1e6
+}
+
+/// The last good keys of all providers, as the tables have them.
+///
+/// # Errors
+/// [`Undecided::RegistryLocked`].
+pub fn stored() -> Result<Rc<HashMap<String, Stored>>, Undecided> {
+    listen();
+    let counter = counter();
+    if let Some((at, stored)) = STORED.get().borrow().as_ref()
+        && *at == counter
+    {
+        return Ok(Rc::clone(stored));
+    }
+    let rows = match Table::ProviderState.oid() {
+        Some(table) => catalog::rows(table, stored_row)?,
+        None => Vec::new(),
+    };
+    let stored = Rc::new(rows.into_iter().flatten().collect::<HashMap<_, _>>());
+    STORED.get().replace(Some((counter, Rc::clone(&stored))));
+    Ok(stored)
+}
+
+fn stored_row(tuple: &Tuple) -> Option<(String, Stored)> {
+    let keys = tuple.get::<JsonString>("keys")?;
+    let fetched_at = tuple.get::<TimestampWithTimeZone>("fetched_at")?;
+    let stored = Stored {
+        address: tuple.get("address")?,
+        keys: Arc::new(keys::read_stored(&keys.0).ok()?.keys),
+        fetched_at: super::clock::from_timestamp(i64::from(fetched_at)),
+    };
+    Some((tuple.get("provider")?, stored))
+}
+
+/// A key address as `provider_state` writes it.
+pub fn address_text(address: &KeyAddress) -> String {
+    match address {
+        KeyAddress::Direct { jwks_uri } => format!("jwks {jwks_uri}"),
+        KeyAddress::Discovery { issuer } => format!("discovery {issuer}"),
+    }
+}
+
+/// The key addresses that this database needs, each once.
+pub fn wanted_addresses(loaded: &Loaded) -> Vec<KeyAddress> {
+    let mut addresses = Vec::new();
+    for provider in loaded.registry.providers.iter().filter(|p| p.enabled) {
+        if let KeySource::Fetched(address) = &provider.keys
+            && !addresses.contains(address)
+        {
+            addresses.push(address.clone());
+        }
+    }
+    addresses
+}
+
+fn listen() {
+    if !LISTENING.get().replace(true) {
+        // SAFETY: once per process; the callback is guarded and takes no argument.
+        unsafe {
+            pg_sys::CacheRegisterRelcacheCallback(Some(on_invalidation), pg_sys::Datum::null())
+        };
+    }
+    if WATCHED.get().get().is_none() {
+        let oids = Table::ALL.map(Table::oid);
+        if let [Some(provider), Some(state), Some(revoked)] = oids {
+            WATCHED.get().set(Some([provider, state, revoked]));
+        }
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_invalidation(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
+    let watched = WATCHED.get();
+    let ours = match watched.get() {
+        Some(oids) => oids.contains(&relation),
+        None => true,
+    };
+    if ours || relation == pg_sys::InvalidOid {
+        // The tables may have been dropped and created again under other OIDs.
+        watched.set(None);
+        changed();
+    }
+}

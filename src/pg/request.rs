@@ -1,0 +1,254 @@
+//! The token of the current request: where it is taken from, and when it has to be taken again.
+
+use super::process::Process;
+use super::settings::{self, TokenLifetime};
+use super::shared;
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::{pg_guard, pg_sys};
+use serde_json::Value;
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char, c_void};
+
+const REQUEST_JWT: &CStr = c"request.jwt";
+const REQUEST_HEADERS: &CStr = c"request.headers";
+const REQUEST_CLAIMS: &CStr = c"request.jwt.claims";
+
+/// The raw token, where the library defines the setting.
+static JWT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static IS_OWNED: Process<Cell<bool>> = Process::new(Cell::new(false));
+/// The transaction (its local number) that set the present value of `request.jwt`; 0: none, or an
+/// earlier one.
+static TURN: Process<Cell<u32>> = Process::new(Cell::new(0));
+/// Moves when `request.jwt` or a setting that decides where the token comes from is assigned.
+static SETTINGS: Process<Cell<u64>> = Process::new(Cell::new(1));
+/// Moves when a query begins.
+static EXECUTOR: Process<Cell<u64>> = Process::new(Cell::new(1));
+
+/// An entry of `token_sources`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// `request.jwt`: the raw token.
+    Jwt,
+    /// `request.headers`: this member (lower case) of a JSON object, as `Bearer <token>`.
+    Header(String),
+}
+
+impl Source {
+    /// Reads an entry.
+    pub fn parse(entry: &str) -> Option<Source> {
+        let entry = entry.to_ascii_lowercase();
+        match entry.split_once(':') {
+            None if entry == "request.jwt" => Some(Source::Jwt),
+            None if entry == "request.headers" => Some(Source::Header("authorization".to_owned())),
+            Some(("request.headers", name)) if is_header_name(name) => {
+                Some(Source::Header(name.to_owned()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_header_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
+}
+
+/// What the sources gave.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Token {
+    /// No source is set.
+    #[default]
+    None,
+    /// The raw token.
+    Raw(String),
+    /// Two sources gave two different tokens.
+    Conflicting,
+    /// Claims that a gateway has checked, in a session of a gateway's role.
+    GatewayClaims(String),
+}
+
+/// When the token has to be taken again: any of these moved.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moment {
+    settings: u64,
+    executor: u64,
+    transaction: u32,
+}
+
+/// The present moment.
+#[inline(always)]
+pub fn moment() -> Moment {
+    Moment {
+        settings: SETTINGS.get().get(),
+        executor: EXECUTOR.get().get(),
+        transaction: shared::own_transaction(),
+    }
+}
+
+/// Whether a remembered token still is the token. Without our own `request.jwt` nothing tells when the
+/// settings change, so it never is.
+#[inline(always)]
+pub fn is_present(moment: Moment) -> bool {
+    IS_OWNED.get().get() && moment == self::moment()
+}
+
+/// A setting was assigned.
+pub fn settings_changed() {
+    let counter = SETTINGS.get();
+    counter.set(counter.get() + 1);
+}
+
+/// A query begins.
+pub fn executor_started() {
+    let counter = EXECUTOR.get();
+    counter.set(counter.get() + 1);
+}
+
+/// Takes the token from its sources.
+pub fn take() -> Token {
+    let mut found = Token::None;
+    for source in settings::token_sources() {
+        let token = match source {
+            Source::Jwt => jwt(),
+            Source::Header(name) => header(&name),
+        };
+        match (token, &found) {
+            (None, _) => {}
+            (Some(token), Token::None) => found = Token::Raw(token),
+            (Some(token), Token::Raw(first)) if *first == token => {}
+            (Some(_), _) => return Token::Conflicting,
+        }
+    }
+    if found == Token::None && is_gateway_session() {
+        return look_up(REQUEST_CLAIMS).map_or(Token::None, Token::GatewayClaims);
+    }
+    found
+}
+
+fn jwt() -> Option<String> {
+    let is_limited = settings::token_lifetime() == TokenLifetime::Transaction;
+    if !IS_OWNED.get().get() {
+        // Nothing tells which transaction set it.
+        return if is_limited { None } else { look_up(REQUEST_JWT) };
+    }
+    let value = JWT.get()?.into_string().ok()?;
+    if value.is_empty() || (is_limited && !is_own_turn()) {
+        return None;
+    }
+    Some(value)
+}
+
+/// Whether the present value of `request.jwt` was set in the present transaction.
+fn is_own_turn() -> bool {
+    // SAFETY: reads a variable; -1 outside a parallel worker.
+    if unsafe { pg_sys::ParallelWorkerNumber } >= 0 {
+        return shared::is_leaders_turn();
+    }
+    let turn = TURN.get().get();
+    turn != 0 && turn == shared::own_transaction()
+}
+
+fn header(name: &str) -> Option<String> {
+    let headers: Value = serde_json::from_str(&look_up(REQUEST_HEADERS)?).ok()?;
+    let value = headers.as_object()?.get(name)?.as_str()?;
+    // RFC 9110 §11.1: the scheme in any case, one or more spaces, then the token.
+    let (scheme, token) = value.trim().split_once(' ')?;
+    let token = token.trim_start();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+}
+
+/// A setting by its name; `None` if it is not set or empty: PostgREST leaves `''` behind.
+fn look_up(name: &CStr) -> Option<String> {
+    // SAFETY: a look-up that does not raise for a missing name; the text is copied at once.
+    unsafe {
+        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        if value.is_null() {
+            return None;
+        }
+        let value = CStr::from_ptr(value).to_str().ok()?;
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+}
+
+/// Whether the login role of this session is in `gateway_roles`.
+fn is_gateway_session() -> bool {
+    let roles = settings::gateway_roles();
+    if roles.is_empty() {
+        return false;
+    }
+    // SAFETY: a catalog look-up inside a transaction; the palloc'd name is copied at once.
+    let name = unsafe {
+        let name = pg_sys::GetUserNameFromId(pg_sys::GetSessionUserId(), true);
+        if name.is_null() {
+            return false;
+        }
+        CStr::from_ptr(name).to_string_lossy().into_owned()
+    };
+    roles.contains(&name)
+}
+
+/// Defines `request.jwt`, unless another library has. Only while libraries are preloaded: defined
+/// later, the value would be lost in parallel workers.
+pub fn define_request_jwt() {
+    // SAFETY: look-ups that do not raise.
+    let is_taken = unsafe {
+        let flags = pg_sys::GetConfigOptionFlags(REQUEST_JWT.as_ptr(), true);
+        let is_placeholder = flags & pg_sys::GUC_CUSTOM_PLACEHOLDER as i32 != 0;
+        let value = pg_sys::GetConfigOption(REQUEST_JWT.as_ptr(), true, false);
+        !is_placeholder && (flags != 0 || !value.is_null())
+    };
+    if is_taken || !settings::own_request_jwt() {
+        return;
+    }
+    // SAFETY: the hooks are guarded or only copy numbers.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            REQUEST_JWT,
+            c"The token of the current request.",
+            c"Set by Supabase Storage, by authenticate(), or by the application.",
+            &JWT,
+            GucContext::Userset,
+            GucFlags::NO_SHOW_ALL,
+            Some(check_jwt),
+            Some(assign_jwt),
+            None,
+        );
+    }
+    IS_OWNED.get().set(true);
+}
+
+/// Notes which transaction sets the value. PostgreSQL keeps the note with the value, so that a value
+/// that ROLLBACK TO SAVEPOINT brings back is still known to be of an earlier transaction.
+#[pg_guard]
+unsafe extern "C-unwind" fn check_jwt(
+    _new: *mut *mut c_char,
+    extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: guc.c frees what `extra` points to with the counterpart of this allocation; on failure
+    // the value simply carries no note and counts as being of an earlier transaction.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+        let note = libc::malloc(size_of::<u32>()).cast::<u32>();
+        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+        let note = pg_sys::guc_malloc(pg_sys::LOG as i32, size_of::<u32>()).cast::<u32>();
+        if !note.is_null() {
+            *note = shared::own_transaction();
+        }
+        *extra = note.cast();
+    }
+    true
+}
+
+unsafe extern "C-unwind" fn assign_jwt(_new: *const c_char, extra: *mut c_void) {
+    // SAFETY: NULL (the boot value) or what check_jwt allocated.
+    let turn = unsafe { extra.cast::<u32>().as_ref() }.copied().unwrap_or(0);
+    TURN.get().set(turn);
+    // SAFETY: reads a variable. A worker restores its leader's value and must not overwrite the note.
+    if unsafe { pg_sys::ParallelWorkerNumber } < 0 {
+        shared::set_turn(turn);
+    }
+    settings_changed();
+}

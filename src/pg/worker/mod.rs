@@ -1,0 +1,44 @@
+//! The two kinds of process beside the backends.
+//!
+//! - [`fetcher`]: one, for the life of the server. It talks to the network and has shared memory, but
+//!   no database connection, so it can hold up nothing.
+//! - [`sync`]: one at a time, a short transaction in one database, then gone. It carries rows into
+//!   shared memory and keys into the table.
+
+pub mod fetcher;
+pub mod sync;
+
+use pgrx::bgworkers::{
+    BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker,
+    DynamicBackgroundWorkerLoadError,
+};
+use pgrx::{IntoDatum, pg_sys};
+use std::time::Duration;
+
+const LIBRARY: &str = "pg_third_party_auth";
+const RESTART_AFTER: Duration = Duration::from_secs(5);
+
+/// Registers the fetcher, while libraries are preloaded.
+pub fn register() {
+    BackgroundWorkerBuilder::new("pg_third_party_auth fetcher")
+        .set_type("pg_third_party_auth fetcher")
+        .set_library(LIBRARY)
+        .set_function("third_party_auth_fetcher")
+        .enable_shmem_access(None)
+        .set_start_time(BgWorkerStartTime::ConsistentState)
+        .set_restart_time(Some(RESTART_AFTER))
+        .load();
+}
+
+/// Starts a sync worker for a database; `Err` if there is no slot left.
+fn start_sync(database: u32) -> Result<DynamicBackgroundWorker, DynamicBackgroundWorkerLoadError> {
+    BackgroundWorkerBuilder::new("pg_third_party_auth sync")
+        .set_type("pg_third_party_auth sync")
+        .set_library(LIBRARY)
+        .set_function("third_party_auth_sync")
+        .enable_spi_access()
+        .set_start_time(BgWorkerStartTime::ConsistentState)
+        .set_restart_time(None)
+        .set_argument(pg_sys::Oid::from(database).into_datum())
+        .load_dynamic()
+}

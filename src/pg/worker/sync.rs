@@ -1,0 +1,226 @@
+//! A short transaction in one database: rows into shared memory, keys into the table; then gone.
+//!
+//! An error ends the process (exit 1); the fetcher tries again later. One without a database lists
+//! the databases of the cluster instead.
+
+use super::super::{catalog, clock, keyring, registry, settings, shared};
+use crate::cache::databases::{self, CATALOG};
+use crate::cache::record::Record;
+use crate::cache::source::Source;
+use crate::keys::{Key, MAX_KEYS};
+use crate::provider::{KeyAddress, KeySource};
+use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
+use pgrx::datum::{JsonString, TimestampWithTimeZone};
+use pgrx::spi::Spi;
+use pgrx::{FromDatum, JsonB, pg_guard, pg_sys};
+use serde_json::{Map, Value, json};
+use std::ptr;
+
+/// The main function of a sync worker. Its argument is the database's OID, or 0.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn third_party_auth_sync(argument: pg_sys::Datum) {
+    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGTERM);
+    // SAFETY: the fetcher passed an OID.
+    let database = unsafe { pg_sys::Oid::from_datum(argument, false) }.map_or(CATALOG, |oid| oid.to_u32());
+    if database == CATALOG {
+        list_databases();
+    } else {
+        synchronise(database);
+    }
+    // SAFETY: a plain call at the end of a process.
+    unsafe { pg_sys::pgstat_report_stat(true) };
+    shared::wake_fetcher();
+}
+
+fn list_databases() {
+    BackgroundWorker::connect_worker_to_spi_by_oid(None, None);
+    let present = transaction(|| {
+        // SAFETY: a scan of a shared catalog inside a transaction; each tuple is a pg_database row.
+        unsafe {
+            let mut present = Vec::new();
+            let relation =
+                pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
+            let scan = pg_sys::systable_beginscan(
+                relation,
+                pg_sys::InvalidOid,
+                false,
+                ptr::null_mut(),
+                0,
+                ptr::null_mut(),
+            );
+            loop {
+                let tuple = pg_sys::systable_getnext(scan);
+                if tuple.is_null() {
+                    break;
+                }
+                let row = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
+                if (*row).datallowconn && !(*row).datistemplate {
+                    present.push((*row).oid.to_u32());
+                }
+            }
+            pg_sys::systable_endscan(scan);
+            pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
+            present
+        }
+    });
+    let now = clock::ticks();
+    shared::locked(|state| {
+        let mut after = 0;
+        while let Some(database) = state.table.next_database(after) {
+            if !present.contains(&database) {
+                state.table.forget_database(database);
+            }
+            after = database;
+        }
+        let known = &mut state.header.databases;
+        databases::retain(known, &present);
+        for &database in &present {
+            if !databases::is_known(known, database) {
+                databases::request(known, database);
+            }
+        }
+        databases::succeed(known, CATALOG, true, now);
+    });
+}
+
+/// A table row to be written.
+struct Write {
+    position: usize,
+    source: Source,
+    address: KeyAddress,
+    keys: Vec<Key>,
+}
+
+fn synchronise(database: u32) {
+    BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(database)), None);
+    let written = transaction(|| {
+        catalog::Table::Provider.oid()?;
+        Some(carry(database))
+    });
+    let now = clock::ticks();
+    let has_extension = written.is_some();
+    shared::locked(|state| {
+        if !has_extension {
+            state.table.forget_database(database);
+        }
+        for write in written.iter().flatten() {
+            let (generation, at) = (write.source.generation, write.source.fetched_at);
+            state.table.persisted(database, write.position, generation, at);
+        }
+        databases::succeed(&mut state.header.databases, database, has_extension, now);
+    });
+    // Statements may wait for a provider of this database to get its slot.
+    shared::announce();
+}
+
+/// Rows into shared memory, keys into the table.
+fn carry(database: u32) -> Vec<Write> {
+    let Ok(loaded) = registry::current() else {
+        return Vec::new();
+    };
+    let wanted = registry::wanted_addresses(&loaded);
+    let now = clock::ticks();
+    shared::locked(|state| state.table.subscribe(database, &wanted, now));
+    keyring::retain(&loaded);
+    // SAFETY: reads shared state.
+    if unsafe { pg_sys::RecoveryInProgress() } {
+        return Vec::new();
+    }
+    let mut writes = Vec::new();
+    for address in wanted {
+        if let Some(write) = unwritten(database, address) {
+            for provider in &loaded.registry.providers {
+                if matches!(&provider.keys, KeySource::Fetched(own) if *own == write.address) {
+                    store(&provider.name, &write);
+                }
+            }
+            writes.push(write);
+        }
+    }
+    writes
+}
+
+fn unwritten(database: u32, address: KeyAddress) -> Option<Write> {
+    let heartbeat = (settings::max_stale().as_secs_f64() / 4.0).min(1_800.0);
+    let mut records = vec![Record::EMPTY; MAX_KEYS];
+    let (position, source, count) = shared::locked(|state| {
+        let position = state.table.find(&address)?;
+        if !state.table.needs_write(database, position, heartbeat) {
+            return None;
+        }
+        let count = state.table.copy_keys(position, false, &mut records);
+        Some((position, state.table.sources[position], count))
+    })??;
+    Some(Write {
+        position,
+        source,
+        address,
+        keys: records[..count]
+            .iter()
+            .filter_map(|record| record.to_key().ok())
+            .collect(),
+    })
+}
+
+/// Only updates: a row that logical replication brings must never collide with one of ours.
+fn store(provider: &str, write: &Write) {
+    let jwks = json!({"keys": write.keys.iter().map(Key::to_jwk).collect::<Vec<_>>()});
+    let fetched_at = clock::to_timestamp(write.source.fetched_at);
+    let thumbprints: Map<String, Value> = write
+        .keys
+        .iter()
+        .map(|key| (key.thumbprint.to_string(), json!(write.source.fetched_at)))
+        .collect();
+    // What was seen before keeps its first moment.
+    let update = "UPDATE third_party_auth.provider_state SET address = $2, keys = $3, fetched_at = $4, \
+                  jwks_uri = $5, first_seen = $6 operator(pg_catalog.||) coalesce( \
+                  (SELECT pg_catalog.jsonb_object_agg(e.key, e.value) \
+                   FROM pg_catalog.jsonb_each(first_seen) e \
+                   WHERE $6 operator(pg_catalog.?) e.key), '{}') \
+                  WHERE provider operator(pg_catalog.=) $1";
+    let result = Spi::connect_mut(|client| {
+        client
+            .update(
+                update,
+                None,
+                &[
+                    provider.into(),
+                    registry::address_text(&write.address).into(),
+                    JsonString(jwks.to_string()).into(),
+                    fetched_at.map(TimestampWithTimeZone::from).into(),
+                    write.source.jwks_uri.as_str().into(),
+                    JsonB(Value::Object(thumbprints)).into(),
+                ],
+            )
+            .map(|_| ())
+    });
+    if let Err(error) = result {
+        pgrx::error!("pg_third_party_auth: the keys of {provider} cannot be stored: {error}");
+    }
+}
+
+/// One transaction. It does not wait for a synchronous standby: keys can always be fetched again.
+fn transaction<R>(
+    work: impl FnOnce() -> R + std::panic::UnwindSafe + std::panic::RefUnwindSafe,
+) -> R {
+    BackgroundWorker::transaction(|| {
+        for (name, value) in [
+            (c"synchronous_commit", c"off"),
+            (c"lock_timeout", c"1s"),
+            (c"search_path", c"pg_catalog, pg_temp"),
+            (c"default_transaction_read_only", c"off"),
+        ] {
+            // SAFETY: static strings; the settings exist in every supported version.
+            unsafe {
+                pg_sys::SetConfigOption(
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    pg_sys::GucContext::PGC_USERSET,
+                    pg_sys::GucSource::PGC_S_OVERRIDE,
+                )
+            };
+        }
+        work()
+    })
+}

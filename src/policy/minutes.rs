@@ -1,0 +1,57 @@
+//! Clerk's `fva`: the minutes since each factor was verified, as of the token's `iat`.
+
+use serde_json::{Map, Value};
+
+/// The ages of both factors, in minutes; `None`: never verified, or there is no such factor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FactorAges {
+    /// Of the first factor.
+    pub first: Option<f64>,
+    /// Of the second factor.
+    pub second: Option<f64>,
+}
+
+/// Reads `fva`. Clerk writes two whole numbers, each -1 or the minutes; anything else (another
+/// length, a fraction, a text, `true`, below -1, both -1) is no evidence.
+pub fn factor_ages(claims: &Map<String, Value>) -> Option<FactorAges> {
+    let [first, second] = claims.get("fva")?.as_array()?.as_slice() else {
+        return None;
+    };
+    let ages = FactorAges {
+        first: age(first)?,
+        second: age(second)?,
+    };
+    (ages.first.is_some() || ages.second.is_some()).then_some(ages)
+}
+
+/// `Some(None)` for -1. Only JSON integers count: `-1.0` is not how Clerk writes "never".
+fn age(value: &Value) -> Option<Option<f64>> {
+    match value.as_i64()? {
+        -1 => Some(None),
+        minutes if minutes >= 0 => Some(Some(minutes as f64)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_two_whole_numbers_are_evidence() {
+        for odd in [
+            json!(null), json!([]), json!([0]), json!([0, null]), json!([0, true]), json!([0, -1.0]),
+            json!([0, []]), json!([0, ""]), json!([0, "5"]), json!([0, -2]), json!([0, 1, 2]), json!([-1, -1]),
+            json!("[0,1]"), json!({"1": 3}), json!([0, 1.5]), json!([0, 1e300]),
+        ] {
+            let claims = json!({"fva": odd});
+            assert_eq!(factor_ages(claims.as_object().unwrap()), None, "{claims}");
+        }
+        let claims = json!({"fva": [7, -1]});
+        assert_eq!(
+            factor_ages(claims.as_object().unwrap()),
+            Some(FactorAges { first: Some(7.0), second: None })
+        );
+    }
+}

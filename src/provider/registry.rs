@@ -1,0 +1,53 @@
+//! All providers of one database, and its revoked keys.
+
+use super::Provider;
+use std::sync::Arc;
+
+/// What a database trusts at one moment.
+#[derive(Debug, Default, Clone)]
+pub struct Registry {
+    /// Every row that passed its checks, disabled ones included, in order of name.
+    pub providers: Vec<Arc<Provider>>,
+    /// Keys that are refused whatever the provider publishes.
+    pub revoked: Vec<Revocation>,
+}
+
+/// A key that an administrator revoked. It survives the removal of the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// The issuer whose key it is.
+    pub issuer: String,
+    /// The key's id.
+    pub kid: String,
+    /// The key's RFC 7638 thumbprint (base64url), if it was known when it was revoked. It refuses
+    /// the same key under another id.
+    pub thumbprint: Option<String>,
+}
+
+impl Registry {
+    /// The enabled provider that an issuer selects, if any.
+    pub fn select(&self, issuer: &str) -> Option<&Arc<Provider>> {
+        self.providers
+            .iter()
+            .find(|provider| provider.enabled && provider.has_issuer(issuer))
+    }
+
+    /// The provider of that name, enabled or not.
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// Whether a key id of this provider is revoked.
+    pub fn is_kid_revoked(&self, provider: &Provider, kid: &str) -> bool {
+        self.revoked
+            .iter()
+            .any(|revoked| revoked.kid == kid && provider.has_issuer(&revoked.issuer))
+    }
+
+    /// Whether a key of this provider is revoked by its thumbprint (base64url, RFC 7638).
+    pub fn is_thumbprint_revoked(&self, provider: &Provider, thumbprint: &str) -> bool {
+        self.revoked.iter().any(|revoked| {
+            revoked.thumbprint.as_deref() == Some(thumbprint) && provider.has_issuer(&revoked.issuer)
+        })
+    }
+}

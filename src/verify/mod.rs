@@ -1,0 +1,305 @@
+//! Whether a token is to be believed: the only maker of a [`Verified`].
+//!
+//! # Layout
+//! - [`verify`]: every rule, in the one order of checking; [`verify_gateway_claims`] for claims
+//!   whose signature a gateway has checked
+//! - [`explain`]: the same rules, told one by one
+//! - [`Reason`], [`Refusal`]: why not
+//! - `rules`, `choice`, `session`: the rules before, at and after the key
+//! - `signature`: one signature, one key, one algorithm
+//!
+//! The clock, the keys and the memory of checked signatures are arguments.
+#![forbid(unsafe_code)]
+
+mod choice;
+mod explanation;
+mod reason;
+mod refusal;
+mod rules;
+mod session;
+mod signature;
+mod verified;
+
+use crate::keys::{KeySet, Thumbprint};
+use crate::provider::{Provider, Registry};
+use crate::token::{Claims, Unverified};
+use choice::{Choice, Judgement};
+use refusal::Problem;
+use std::sync::Arc;
+use verified::Evidence;
+
+pub use explanation::{Step, explain, explain_gateway_claims};
+pub use reason::Reason;
+pub use refusal::{Detail, Refusal};
+pub use verified::Verified;
+
+/// What a token is judged for.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The time, in seconds since 1970.
+    pub now: f64,
+    /// What the token is to be used for.
+    pub purpose: Purpose,
+    /// A provider's name: it only narrows, the token's issuer must select this one.
+    pub provider: Option<&'a str>,
+    /// The nonce that the token must have, raw; `None`: not checked.
+    pub nonce: Option<&'a str>,
+}
+
+/// What a token is to be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It is the token of the current request.
+    Request,
+    /// It was passed to be verified explicitly.
+    Explicit,
+}
+
+/// Where keys come from. Only what passed every rule before the key gets here.
+pub trait KeyLookup {
+    /// Why it cannot be decided: the keys are not obtainable.
+    type Undecided;
+
+    /// The provider's keys as they are known now; for a provider with pinned keys, those.
+    ///
+    /// # Errors
+    /// Why there are none to judge with.
+    fn current(&mut self, provider: &Arc<Provider>) -> Result<Arc<KeySet>, Self::Undecided>;
+
+    /// Newer keys than `seen`, which do not verify the token: its `kid` is not among them, or it is
+    /// and the signature is not good. Called at most once. `None`: there are no newer ones, so the
+    /// refusal is final.
+    ///
+    /// # Errors
+    /// Why it cannot be known whether there are newer keys.
+    fn newer(
+        &mut self,
+        provider: &Arc<Provider>,
+        kid: Option<&str>,
+        seen: &Arc<KeySet>,
+    ) -> Result<Option<Arc<KeySet>>, Self::Undecided>;
+
+    /// Whether this very token was found to be signed by this very key before.
+    fn is_known_good(&self, token: &Unverified, key: &Thumbprint) -> bool {
+        let _ = (token, key);
+        false
+    }
+
+    /// Remembers that the token was found to be signed by the key. It says nothing about any other
+    /// rule: those are judged each time.
+    fn remember(&mut self, token: &Unverified, key: &Thumbprint) {
+        let _ = (token, key);
+    }
+}
+
+/// Why there is no [`Verified`].
+#[derive(Debug)]
+pub enum Failure<U> {
+    /// The token breaks a rule.
+    Refused(Refusal),
+    /// It cannot be decided.
+    Undecided(U),
+}
+
+/// Is told about every rule, in the order of checking. `()` listens to nothing.
+pub trait Trace {
+    /// A rule was judged. If it failed, `reason` is the failure's and this is the last call.
+    fn step(&mut self, reason: Reason, ok: bool, detail: &dyn Fn() -> Detail);
+}
+
+impl Trace for () {
+    fn step(&mut self, _: Reason, _: bool, _: &dyn Fn() -> Detail) {}
+}
+
+/// Judges a token by every rule of the provider that its issuer selects.
+///
+/// # Errors
+/// [`Failure::Refused`] with the first rule that it breaks; [`Failure::Undecided`] if it breaks none
+/// of those before the key and its key cannot be obtained.
+pub fn verify<K: KeyLookup, T: Trace>(
+    token: &Unverified,
+    registry: &Registry,
+    question: &Question<'_>,
+    keys: &mut K,
+    trace: &mut T,
+) -> Result<Verified, Failure<K::Undecided>> {
+    let (header, claims) = (token.header(), token.claims());
+    // Algorithm and type come before the issuer in the order, and depend on the provider.
+    let provider = rules::select(claims, registry, question);
+    let mut judge = Judge {
+        trace,
+        provider: provider.map(|provider| provider.name.as_str()),
+    };
+    let rules_of = provider.map(Arc::as_ref);
+    let algorithm = judge.rule(
+        Reason::AlgorithmNotAllowed,
+        rules::algorithm(header, rules_of),
+        || header.alg.clone().unwrap_or_default(),
+    )?;
+    judge.rule(
+        Reason::TokenTypeNotAllowed,
+        rules::token_type(header, rules_of),
+        || header.typ.clone().unwrap_or_else(|| "no typ".to_owned()),
+    )?;
+    let provider = judge.claims_before_key(claims, provider, registry, question)?;
+    judge.rule(
+        Reason::KeyRevoked,
+        choice::revoked_id(token, provider, registry),
+        || choice::kid(token),
+    )?;
+    let choice = Choice {
+        token,
+        algorithm,
+        provider,
+        registry,
+    };
+    let (key, signature) = match choice.judge(keys).map_err(Failure::Undecided)? {
+        Judgement::Good(witness, thumbprint) => (Ok(()), Ok((witness, thumbprint))),
+        Judgement::BadSignature => (Ok(()), Err(choice::bad_signature(token))),
+        Judgement::Unknown => (Err(choice::unknown(token)), Err(choice::unknown(token))),
+        Judgement::Unfit => (Err(choice::unfit(token)), Err(choice::unfit(token))),
+        Judgement::Revoked => (Err(choice::revoked(token)), Err(choice::revoked(token))),
+    };
+    judge.rule(Reason::UnknownKey, key, || choice::kid(token))?;
+    let (witness, thumbprint) = judge.rule(Reason::BadSignature, signature, || {
+        header.alg.clone().unwrap_or_default()
+    })?;
+    let role = judge.claims_after_signature(claims, provider, question)?;
+    let evidence = Evidence::Signature(witness, thumbprint);
+    Ok(Verified::new(
+        provider.clone(),
+        claims.clone(),
+        role,
+        evidence,
+    ))
+}
+
+/// Judges claims whose signature a gateway has checked: every rule but those of the header, the key
+/// and the signature.
+///
+/// # Errors
+/// The first rule that they break.
+pub fn verify_gateway_claims<T: Trace>(
+    claims: &Arc<Claims>,
+    registry: &Registry,
+    question: &Question<'_>,
+    trace: &mut T,
+) -> Result<Verified, Refusal> {
+    let provider = rules::select(claims, registry, question);
+    let mut judge = Judge {
+        trace,
+        provider: provider.map(|provider| provider.name.as_str()),
+    };
+    let provider = judge.claims_before_key(claims, provider, registry, question)?;
+    let role = judge.claims_after_signature(claims, provider, question)?;
+    Ok(Verified::new(
+        provider.clone(),
+        claims.clone(),
+        role,
+        Evidence::Gateway,
+    ))
+}
+
+/// Turns the outcomes of rules into refusals and tells the trace.
+struct Judge<'a, T: Trace> {
+    trace: &'a mut T,
+    provider: Option<&'a str>,
+}
+
+impl<'a, T: Trace> Judge<'a, T> {
+    /// One rule. `found` is what the token has, for the trace, if it passed.
+    fn rule<V>(
+        &mut self,
+        rule: Reason,
+        outcome: Result<V, Problem>,
+        found: impl Fn() -> String,
+    ) -> Result<V, Refusal> {
+        match outcome {
+            Ok(value) => {
+                self.trace.step(rule, true, &|| Detail {
+                    expected: String::new(),
+                    found: found(),
+                });
+                Ok(value)
+            }
+            Err(problem) => {
+                let refusal = problem.of(self.provider);
+                self.trace
+                    .step(refusal.reason, false, &|| refusal.detail.clone());
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Issuer, audience, authorized party, tenant, time, subject.
+    fn claims_before_key(
+        &mut self,
+        claims: &Claims,
+        provider: Option<&'a Arc<Provider>>,
+        registry: &Registry,
+        question: &Question<'_>,
+    ) -> Result<&'a Arc<Provider>, Refusal> {
+        let provider = self.rule(
+            Reason::UnknownIssuer,
+            provider.ok_or_else(|| rules::no_provider(claims, registry, question)),
+            || rules::text(&claims.issuer()),
+        )?;
+        let found = |name: &'static str| {
+            move || match claims.members().get(name) {
+                Some(value) => rules::shown(&value.to_string()),
+                None => format!("no {name}"),
+            }
+        };
+        let audience = rules::audience(claims, provider);
+        self.rule(Reason::AudienceMismatch, audience, found("aud"))?;
+        let party = rules::authorized_party(claims, provider);
+        self.rule(Reason::AuthorizedPartyMismatch, party, found("azp"))?;
+        // No kind of provider has a tenant rule yet.
+        self.rule(Reason::TenantNotAllowed, Ok(()), || "no rule".to_owned())?;
+        let expiry = rules::expiry(claims, provider, question);
+        self.rule(Reason::Expired, expiry, found("exp"))?;
+        let not_before = rules::not_before(claims, provider, question);
+        self.rule(Reason::NotYetValid, not_before, found("nbf"))?;
+        let issued_at = rules::issued_at(claims, provider, question);
+        self.rule(Reason::IssuedInFuture, issued_at, found("iat"))?;
+        self.rule(Reason::MissingClaim, rules::subject(claims), found("sub"))?;
+        Ok(provider)
+    }
+
+    /// The kind's discriminators, session, nonce, role, what the tokens are for. Returns the
+    /// effective role.
+    fn claims_after_signature(
+        &mut self,
+        claims: &Claims,
+        provider: &Provider,
+        question: &Question<'_>,
+    ) -> Result<Option<String>, Refusal> {
+        let kind = session::discriminators(claims, provider, question);
+        self.rule(Reason::InvalidClaim, kind, || {
+            format!("a session token of kind {}", provider.preset.kind)
+        })?;
+        let state = session::session(claims, provider);
+        self.rule(Reason::SessionPending, state, || "complete".to_owned())?;
+        let nonce = session::nonce(claims, question);
+        self.rule(Reason::NonceMismatch, nonce, || {
+            question
+                .nonce
+                .map_or("not asked for", |_| "equal")
+                .to_owned()
+        })?;
+        let role = session::role(claims, provider);
+        let name = role.as_ref().ok().cloned().flatten();
+        let role = self.rule(Reason::RoleNotAllowed, role, || {
+            name.clone().unwrap_or_else(|| "no role".to_owned())
+        })?;
+        let purpose = session::for_requests(provider, question);
+        self.rule(Reason::NotForRequests, purpose, || "allowed".to_owned())?;
+        Ok(role)
+    }
+}
+
+impl<U> From<Refusal> for Failure<U> {
+    fn from(refusal: Refusal) -> Failure<U> {
+        Failure::Refused(refusal)
+    }
+}

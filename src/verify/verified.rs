@@ -1,0 +1,75 @@
+//! A token that passed every rule.
+
+use super::signature::SignatureValid;
+use crate::keys::Thumbprint;
+use crate::provider::Provider;
+use crate::token::Claims;
+use std::fmt;
+use std::sync::Arc;
+
+/// A token that passed every rule of its provider. Nothing outside `verify` can make one.
+#[derive(Clone)]
+pub struct Verified {
+    provider: Arc<Provider>,
+    claims: Arc<Claims>,
+    role: Option<String>,
+    thumbprint: Option<Thumbprint>,
+}
+
+/// On what the claims are believed.
+pub(super) enum Evidence {
+    /// A signature that was checked with the key of this thumbprint.
+    Signature(SignatureValid, Thumbprint),
+    /// The word of a gateway that checked the signature (`gateway_roles`).
+    Gateway,
+}
+
+impl Verified {
+    pub(super) fn new(
+        provider: Arc<Provider>,
+        claims: Arc<Claims>,
+        role: Option<String>,
+        evidence: Evidence,
+    ) -> Verified {
+        let thumbprint = match evidence {
+            Evidence::Signature(SignatureValid { .. }, thumbprint) => Some(thumbprint),
+            Evidence::Gateway => None,
+        };
+        Verified {
+            provider,
+            claims,
+            role,
+            thumbprint,
+        }
+    }
+
+    /// The provider whose rules it passed.
+    pub fn provider(&self) -> &Arc<Provider> {
+        &self.provider
+    }
+
+    /// Its claims.
+    pub fn claims(&self) -> &Arc<Claims> {
+        &self.claims
+    }
+
+    /// The effective role: the one the token asks for, which is one that it may have, else the
+    /// provider's default. `None` if there is neither.
+    pub fn role(&self) -> Option<&str> {
+        self.role.as_deref()
+    }
+
+    /// The thumbprint of the key that signed it; `None` for claims that a gateway checked.
+    pub fn thumbprint(&self) -> Option<&Thumbprint> {
+        self.thumbprint.as_ref()
+    }
+}
+
+/// Without the claims: they do not belong in logs.
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("provider", &self.provider.name)
+            .finish_non_exhaustive()
+    }
+}

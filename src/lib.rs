@@ -47,6 +47,10 @@ use pgrx::{extension_sql_file, pg_guard};
 
 pgrx::pg_module_magic!();
 
+/// The schema for administrators, for the functions that name it; `schema.sql` creates it.
+#[pgrx::pg_schema]
+mod third_party_auth {}
+
 extension_sql_file!("../sql/install/schema.sql", name = "schema", bootstrap);
 extension_sql_file!("../sql/install/functions.sql", name = "functions");
 extension_sql_file!(

@@ -1,0 +1,37 @@
+# Everything that is done with this repository. `make help` lists it.
+
+SHELL := /bin/bash
+# The major version of PostgreSQL.
+PG ?= 15
+export PG
+
+.PHONY: help demo test lint install bench regress-update clean setup
+.DEFAULT_GOAL := help
+
+help: ## lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@. tools/env.sh && echo "Built and run in: $$BUILD and target/"
+
+demo: setup ## shows what the extension does, on a throw-away server (KEEP=1 leaves it running)
+	@KEEP=$(KEEP) tools/demo.sh
+
+test: setup ## runs every test
+	@tools/test.sh
+
+lint: setup ## checks format, warnings and scripts
+	@tools/lint.sh
+
+install: setup ## builds for release and installs into the server that PG_CONFIG names
+	@PG_CONFIG=$(PG_CONFIG) tools/install.sh
+
+bench: setup ## measures the budgets (ARGS are passed on)
+	@. tools/env.sh && cargo run --quiet --release --example bench -- $(ARGS)
+
+regress-update: setup ## accepts what the golden SQL tests print now
+	@tools/regress.sh --update
+
+clean: ## removes everything that was built, the tools in the build directory included
+	@tools/clean.sh
+
+setup: ## installs what is missing to build and test (the other targets call it)
+	@tools/setup.sh

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Builds for release and installs into the server that PG_CONFIG names.
+
+config=${PG_CONFIG:-}
+. "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+config=${config:-/usr/lib/postgresql/$PG/bin/pg_config}
+command -v "$config" >/dev/null || fail "PG_CONFIG=$config is not there."
+version=$("$config" --version)
+case $version in
+    "PostgreSQL $PG."* | "PostgreSQL $PG "*) ;;
+    *) fail "PG_CONFIG=$config is of $version; this builds for PostgreSQL $PG." ;;
+esac
+
+sudo=()
+for directory in "$("$config" --pkglibdir)" "$("$config" --sharedir)/extension"; do
+    [ -w "$directory" ] || sudo=(--sudo)
+done
+cargo pgrx install --release --pg-config "$config" "${sudo[@]}"
+
+cat <<END
+
+Next:
+  1. postgresql.conf: shared_preload_libraries = '$EXTENSION'  (add it to what is there), and restart.
+  2. CREATE EXTENSION $EXTENSION;
+END

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Format, warnings, and the syntax of the scripts.
+
+. "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+for script in tools/*.sh .ci/run; do
+    bash -n "$script"
+done
+if command -v shellcheck >/dev/null; then
+    shellcheck -x tools/*.sh .ci/run
+fi
+cargo fmt --check
+cargo clippy --quiet --all-targets --features pg_test -- -D warnings
+# Without the feature, as it is shipped.
+cargo clippy --quiet --lib --examples -- -D warnings

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# Makes a Debian with Rust, git and make ready to build and test: Debian packages, cargo-pgrx, and a
+# private copy of PostgreSQL. A second run finds everything and changes nothing.
+
+. "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+# What is needed, and by whom:
+#   gcc, libc6-dev                     the linker of Rust, and the C of the crypto library
+#   libclang-dev                       the bindings to PostgreSQL's headers
+#   pkg-config, libssl-dev             cargo-pgrx
+#   postgresql-15, …-server-dev-15     the server, pg_regress and the headers
+PACKAGES=(gcc libc6-dev libclang-dev libssl-dev pkg-config "postgresql-$PG" "postgresql-server-dev-$PG")
+# `cargo pgrx test --runas` calls sudo, for root too.
+if [ "$(id -u)" = 0 ]; then
+    PACKAGES+=(sudo)
+fi
+
+main() {
+    [ "$PG" = 15 ] || fail "PG=$PG is not supported yet; PG=15 is."
+    command -v cargo >/dev/null || fail "cargo is missing: install Rust with rustup first."
+    command -v dpkg-query >/dev/null || fail "these scripts set up a Debian; this system has no dpkg."
+
+    make_build_directory
+    local stamp
+    stamp=$BUILD/setup-$(cat tools/setup.sh tools/env.sh | cksum | cut -d ' ' -f 1)
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(state)" ]; then
+        return
+    fi
+    rm -f "$BUILD"/setup-*
+    install_packages
+    install_cargo_pgrx
+    copy_postgresql
+    init_pgrx
+    state >"$stamp"
+}
+
+# What the set-up was made for: another PostgreSQL or another compiler needs another one.
+state() {
+    dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' "${PACKAGES[@]}" 2>/dev/null || true
+    rustc --version
+}
+
+# The name can be guessed and everyone may write to /var/tmp, so that somebody else may be there first.
+make_build_directory() {
+    mkdir -p -m 755 "$BUILD"
+    if [ -L "$BUILD" ] || [ ! -O "$BUILD" ]; then
+        fail "$BUILD belongs to somebody else."
+    fi
+    mkdir -p "$RUN"
+}
+
+missing_packages() {
+    local package
+    for package in "${PACKAGES[@]}"; do
+        if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
+            printf '%s\n' "$package"
+        fi
+    done
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+}
+
+install_packages() {
+    local missing
+    mapfile -t missing < <(missing_packages)
+    if [ ${#missing[@]} -gt 0 ]; then
+        if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+            fail "packages are missing, and there is no sudo. As root: apt-get install ${missing[*]}"
+        fi
+        say "Debian packages: ${missing[*]}"
+        as_root apt-get update -q
+        if [[ " ${missing[*]} " == *" postgresql-$PG "* ]]; then
+            apt_install postgresql-common
+            without_main_cluster apt_install "${missing[@]}"
+        else
+            apt_install "${missing[@]}"
+        fi
+    fi
+    if [ -n "${PG_RUN_AS:-}" ]; then
+        chown "$PG_RUN_AS" "$RUN"
+    fi
+}
+
+# Debian's package makes and starts a cluster. Nobody asked for a running server here.
+without_main_cluster() {
+    local config=/etc/postgresql-common/createcluster.conf kept=$BUILD/createcluster.conf status=0
+    cp "$config" "$kept"
+    as_root sed -i '$a create_main_cluster = false' "$config"
+    "$@" || status=$?
+    as_root cp "$kept" "$config"
+    return $status
+}
+
+install_cargo_pgrx() {
+    if [ "$(cargo pgrx --version 2>/dev/null)" != "cargo-pgrx $CARGO_PGRX_VERSION" ]; then
+        say "cargo-pgrx $CARGO_PGRX_VERSION (some minutes)"
+        # Its own target directory: it must not share one with the extension.
+        CARGO_TARGET_DIR=$BUILD/cargo-pgrx-target cargo install cargo-pgrx \
+            --version "$CARGO_PGRX_VERSION" --locked --quiet --force --root "$BUILD/tools"
+        rm -rf "$BUILD/cargo-pgrx-target"
+    fi
+}
+
+copy_postgresql() {
+    say "private copy of PostgreSQL $PG"
+    rm -rf "$PG_COPY"
+    mkdir -p "$PG_COPY/usr/lib/postgresql" "$PG_COPY/usr/share/postgresql" "$PG_COPY/usr/include"
+    cp -RL "/usr/lib/postgresql/$PG" "$PG_COPY/usr/lib/postgresql/"
+    cp -RL "/usr/share/postgresql/$PG" "$PG_COPY/usr/share/postgresql/"
+    ln -s /usr/include/postgresql "$PG_COPY/usr/include/postgresql"
+
+    local directory
+    for directory in --bindir --pkglibdir --sharedir --includedir-server; do
+        case $("$PG_CONFIG_OF_COPY" "$directory") in
+            "$PG_COPY"/*) ;;
+            *) fail "the copy of PostgreSQL in $PG_COPY does not find its own files ($directory)." ;;
+        esac
+    done
+}
+
+init_pgrx() {
+    rm -rf "$PGRX_HOME"
+    cargo pgrx init "--pg$PG" "$PG_CONFIG_OF_COPY" --no-run
+}
+
+main

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Every test: unit tests, in-server tests and tests/*.rs in one go, then the golden SQL tests.
+
+. "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+log=$BUILD/test.log
+data=$RUN/pgdata
+options=(--pgdata "$data")
+if [ -n "${PG_RUN_AS:-}" ]; then
+    options+=(--runas "$PG_RUN_AS")
+fi
+rm -rf "$data"
+
+status=0
+# Would make every in-server test pass without running.
+unset PGRX_TEST_SKIP
+cargo pgrx test "pg$PG" "${options[@]}" 2>&1 | tee "$log" || status=1
+rm -rf "$data"
+tools/regress.sh 2>&1 | tee -a "$log" || status=1
+
+# Cargo stops at the first test program that fails, so a sum without failures is not enough.
+awk -v status=$status '
+    / passed; / { for (i = 2; i <= NF; i++) {
+        if ($i == "passed;") passed += $(i - 1)
+        if ($i == "failed;") failed += $(i - 1)
+    } }
+    END {
+        printf "%d passed, %d failed\n", passed, failed
+        if (passed == 0) { print "error: no test ran"; status = 1 }
+        else if (status && !failed) print "error: not every test ran; see above"
+        exit status
+    }' "$log"

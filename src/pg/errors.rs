@@ -227,6 +227,12 @@ impl SqlError {
         self
     }
 
+    /// For a statement that may hold a token.
+    pub fn hiding_the_statement(mut self) -> Self {
+        self.hide_statement = true;
+        self
+    }
+
     /// The message.
     pub fn message(&self) -> &str {
         &self.message

@@ -143,7 +143,7 @@ fn verify_token(call: Call) -> Returned {
     if let Some(name) = &provider {
         registry::accept_invalidations();
         if !is_registered(&registry::current()?.registry, name) {
-            return Err(unknown_provider(name));
+            return Err(unknown_provider(name).hiding_the_statement());
         }
     }
     let question = Question {

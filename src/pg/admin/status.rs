@@ -64,7 +64,7 @@ fn provider_status() -> TableIterator<
                 .map(|source| source.last_error.as_str().to_owned())
                 .filter(|error| !error.is_empty()),
             source.map_or(0, |source| source.failures.min(i32::MAX as u32) as i32),
-            fetching.as_ref().map_or(stored > 0.0, |fetching| fetching.persisted),
+            is_persisted(provider, fetching.as_ref(), stored),
             problem(provider, &loaded, source, keys.as_deref(), fetched_at.max(stored)),
         ));
     }
@@ -103,6 +103,15 @@ fn stored_at(provider: &Provider) -> f64 {
     stored
         .filter(|stored| stored.address == registry::address_text(address))
         .map_or(0.0, |stored| stored.fetched_at)
+}
+
+/// Whether the keys that are trusted are in the table too.
+fn is_persisted(provider: &Provider, fetching: Option<&Fetching>, stored: f64) -> bool {
+    match (&provider.keys, fetching) {
+        (KeySource::Pinned(_), _) => true,
+        (KeySource::Fetched(_), Some(fetching)) if fetching.source.generation != 0 => fetching.persisted,
+        (KeySource::Fetched(_), _) => stored > 0.0,
+    }
 }
 
 fn jwks_uri(provider: &Provider, source: Option<&Source>) -> Option<String> {

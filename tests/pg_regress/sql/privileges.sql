@@ -1,0 +1,113 @@
+-- Who may do what: everyone may call what policies call and explain(); nobody else changes what is
+-- trusted, and default privileges of the one who installs do not change that.
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set tokens :abs_srcdir '/common/tokens.sql'
+\i :tokens
+
+\set objects 'select what, object, array(select case a.grantee when 0 then \'PUBLIC\' else a.grantee::regrole::text end || \': \' || string_agg(a.privilege_type, \', \' order by a.privilege_type) from aclexplode(acl) a group by a.grantee order by 1) as privileges from (select \'function\' as what, p.oid::regprocedure::text as object, coalesce(p.proacl, acldefault(\'f\', p.proowner)) as acl from pg_proc p join pg_depend d on d.objid = p.oid and d.classid = \'pg_proc\'::regclass and d.deptype = \'e\' join pg_extension e on e.oid = d.refobjid and e.extname = \'pg_third_party_auth\' union all select case c.relkind when \'v\' then \'view\' else \'table\' end, c.oid::regclass::text, coalesce(c.relacl, acldefault(\'r\', c.relowner)) from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = \'third_party_auth\' and c.relkind in (\'r\', \'v\', \'S\', \'m\', \'p\') union all select \'schema\', n.nspname, coalesce(n.nspacl, acldefault(\'n\', n.nspowner)) from pg_namespace n where n.nspname = \'third_party_auth\') as o order by what, object collate "C"'
+create temporary view extension_objects as :objects;
+select * from extension_objects;
+
+-- As anon.
+set role anon;
+select extensions.is_third_party_jwt(), extensions.is_third_party_jwt('clerk'), extensions.jwt_org_id() is null as no_organization;
+select extensions.verify_third_party_jwt(:'oidc_user')->>'sub' as sub;
+select rule from third_party_auth.explain();
+select * from third_party_auth.explain('token');
+\echo :SQLSTATE
+select * from third_party_auth.status;
+\echo :SQLSTATE
+select * from third_party_auth.signing_key;
+\echo :SQLSTATE
+select * from third_party_auth.worker;
+\echo :SQLSTATE
+select * from third_party_auth.provider;
+\echo :SQLSTATE
+select * from third_party_auth.provider_state;
+\echo :SQLSTATE
+select * from third_party_auth.revoked;
+\echo :SQLSTATE
+select * from third_party_auth.provider_status();
+\echo :SQLSTATE
+select third_party_auth.add_firebase('evil-project', name => 'evil');
+\echo :SQLSTATE
+select third_party_auth.register_provider('firebase', '{"project_id": "evil-project"}', 'evil', '{}', '{}', false, '{}', 'role', null, null, '30 s', null, null, null, true);
+\echo :SQLSTATE
+insert into third_party_auth.provider (name, kind) values ('evil', 'firebase');
+\echo :SQLSTATE
+update third_party_auth.provider set enabled = false;
+\echo :SQLSTATE
+delete from third_party_auth.revoked;
+\echo :SQLSTATE
+truncate third_party_auth.provider_state;
+\echo :SQLSTATE
+select third_party_auth.remove_provider('firebase');
+\echo :SQLSTATE
+select third_party_auth.revoke_key('firebase', 'google_1');
+\echo :SQLSTATE
+select third_party_auth.refresh();
+\echo :SQLSTATE
+create table third_party_auth.mine ();
+\echo :SQLSTATE
+-- A trigger function on a table of one's own does nothing for its owner.
+create temporary table trap (name text);
+create trigger t after insert on trap for each row execute function third_party_auth.provider_created();
+\echo :SQLSTATE
+set third_party_auth.token_sources = 'request.headers:x-token';
+\echo :SQLSTATE
+set third_party_auth.token_lifetime = 'transaction';
+\echo :SQLSTATE
+set third_party_auth.gateway_roles = 'anon';
+\echo :SQLSTATE
+set third_party_auth.allowed_networks = '0.0.0.0/0';
+\echo :SQLSTATE
+set third_party_auth.not_a_setting = 'x';
+\echo :SQLSTATE
+-- How long to wait is one's own affair.
+set third_party_auth.key_wait = '1 s';
+reset third_party_auth.key_wait;
+reset role;
+
+-- A monitor reads the views, and the views only.
+create role monitor_of_the_test;
+grant pg_monitor to monitor_of_the_test;
+set role monitor_of_the_test;
+select provider, kind, enabled, source, key_count, problem from third_party_auth.status order by provider;
+select provider, kid, algorithm, key_type, revoked from third_party_auth.signing_key order by provider;
+select count(*) from third_party_auth.worker;
+select * from third_party_auth.provider;
+\echo :SQLSTATE
+select third_party_auth.remove_provider('firebase');
+\echo :SQLSTATE
+reset role;
+
+-- The one who installs grants everything to everyone by default.
+create database pg_third_party_auth_privileges template template0 encoding 'UTF8';
+\c pg_third_party_auth_privileges
+alter default privileges grant all on tables to public;
+alter default privileges grant all on tables to anon with grant option;
+alter default privileges grant all on functions to anon;
+alter default privileges grant all on schemas to public;
+alter default privileges grant all on schemas to anon;
+alter default privileges grant all on sequences to anon;
+alter default privileges grant all on types to anon;
+create schema extensions;
+create extension pg_third_party_auth schema extensions;
+create temporary view extension_objects as :objects;
+create temporary table widened as table extension_objects;
+select * from extension_objects where exists (select from unnest(privileges) p where p like 'anon:%');
+select * from extension_objects where exists (select from unnest(privileges) p where p like 'PUBLIC:%') and what <> 'function';
+select what, count(*), count(*) filter (where exists (select from unnest(privileges) p where p = 'PUBLIC: EXECUTE')) as public
+from extension_objects group by what order by what;
+-- A member of the extension in another schema cannot be replaced by what somebody put there before.
+drop extension pg_third_party_auth;
+create schema third_party_auth;
+create extension pg_third_party_auth schema extensions;
+\echo :SQLSTATE
+drop schema third_party_auth;
+create function extensions.is_third_party_jwt() returns boolean language sql as 'select true';
+create extension pg_third_party_auth schema extensions;
+\echo :SQLSTATE
+\c pg_third_party_auth_regress
+drop database pg_third_party_auth_privileges;
+drop role monitor_of_the_test;

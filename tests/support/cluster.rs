@@ -1,0 +1,249 @@
+//! A PostgreSQL server of a test's own: made, started, and removed again.
+//!
+//! `PG_BIN` says where PostgreSQL is; without it `$PG_CONFIG --bindir` does. Root lets the user
+//! `PG_RUN_AS` (default: postgres) run the server, because `initdb` refuses root.
+#![allow(dead_code)]
+
+use postgres::error::DbError;
+use postgres::{Client, Config, Error, NoTls};
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The extension's name, and its library's.
+pub const EXTENSION: &str = "pg_third_party_auth";
+
+/// How long [`Cluster::eventually`] waits for a condition, on a machine under load too.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often it looks.
+const STEP: Duration = Duration::from_millis(25);
+
+/// How a server is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// In order, with a checkpoint.
+    Fast,
+    /// As after a power cut.
+    Immediate,
+}
+
+/// A server with its own directory: data, log and socket.
+pub struct Cluster {
+    directory: PathBuf,
+}
+
+impl Cluster {
+    /// A new server with these lines in its `postgresql.conf`, listening on a socket only. The library
+    /// is preloaded unless a line says otherwise.
+    pub fn start(name: &str, conf: &[&str]) -> Cluster {
+        let cluster = Cluster::in_new_directory(name);
+        let data = cluster.data();
+        let options = ["-A", "trust", "-U", "postgres", "-N", "-E", "UTF8", "--no-locale", "-D"];
+        run(server_command("initdb").args(options).arg(&data));
+        let preload = format!("shared_preload_libraries = '{EXTENSION}'");
+        let ours = [preload.as_str(), "fsync = off", "max_connections = 40", "jit = off"];
+        cluster.configure(&ours);
+        cluster.configure(conf);
+        cluster.start_again();
+        cluster
+    }
+
+    /// A standby that streams from this server.
+    pub fn standby(&self, name: &str, conf: &[&str]) -> Cluster {
+        let standby = Cluster::in_new_directory(name);
+        let options = ["-R", "-X", "stream", "-c", "fast", "-N", "-U", "postgres", "-h"];
+        let mut backup = server_command("pg_basebackup");
+        run(backup.args(options).arg(&self.directory).arg("-D").arg(standby.data()));
+        standby.configure(conf);
+        standby.start_again();
+        standby
+    }
+
+    fn in_new_directory(name: &str) -> Cluster {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        require_library();
+        // The path of a socket has at most 107 bytes, so not below a long TMPDIR.
+        let directory = format!("/var/tmp/third_party_auth_{}_{number}_{name}", process::id());
+        let directory = PathBuf::from(directory);
+        run(as_server_user("mkdir").args(["-m", "755"]).arg(&directory));
+        Cluster { directory }
+    }
+
+    /// Appends lines to `postgresql.conf`; later lines win.
+    pub fn configure(&self, lines: &[&str]) {
+        let file = self.data().join("postgresql.conf");
+        let socket = format!("unix_socket_directories = '{}'", self.directory.display());
+        let mut text = fs::read_to_string(&file).expect("postgresql.conf");
+        for line in [socket.as_str(), "listen_addresses = ''"].iter().chain(lines) {
+            text.push_str(line);
+            text.push('\n');
+        }
+        fs::write(file, text).expect("postgresql.conf written");
+    }
+
+    /// Starts the server, which is not running.
+    pub fn start_again(&self) {
+        let mut start = server_command("pg_ctl");
+        start.args(["-w", "-t", "60", "start", "-l"]).arg(self.log_file()).arg("-D").arg(self.data());
+        if !start.stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            panic!("the server does not start:\n{}", self.log());
+        }
+    }
+
+    /// Stops the server.
+    pub fn stop(&self, how: Stop) {
+        let mode = match how {
+            Stop::Fast => "fast",
+            Stop::Immediate => "immediate",
+        };
+        run(server_command("pg_ctl").args(["-w", "-m", mode, "stop", "-D"]).arg(self.data()));
+    }
+
+    /// Stops and starts it.
+    pub fn restart(&self, how: Stop) {
+        self.stop(how);
+        self.start_again();
+    }
+
+    /// A session of this login role in this database.
+    pub fn connect(&self, user: &str, database: &str) -> Client {
+        match self.config(user, database).connect(NoTls) {
+            Ok(client) => client,
+            Err(error) => panic!("no connection: {error:?}\n{}", self.log()),
+        }
+    }
+
+    /// How to connect, for those who want more options.
+    pub fn config(&self, user: &str, database: &str) -> Config {
+        let mut config = Config::new();
+        config.host_path(&self.directory).user(user).dbname(database);
+        config
+    }
+
+    /// A superuser's session in the database postgres.
+    pub fn superuser(&self) -> Client {
+        self.connect("postgres", "postgres")
+    }
+
+    /// Waits until the condition holds; the log is shown if it never does.
+    pub fn eventually(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            if Instant::now() >= deadline {
+                panic!("never: {what}\n{}", self.log());
+            }
+            thread::sleep(STEP);
+        }
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        let log = fs::read(self.log_file()).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// Where its socket is: `psql -h`.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // It may not have been started, and the test may be panicking: nothing more can be done.
+        let mut stop = server_command("pg_ctl");
+        stop.args(["-w", "-m", "immediate", "stop", "-D"]).arg(self.data());
+        let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// An error as the server reported it.
+pub fn report(error: &Error) -> &DbError {
+    error.as_db_error().unwrap_or_else(|| panic!("not an error of the server: {error:?}"))
+}
+
+/// The error of a statement that must fail: its SQLSTATE, and the rest of it.
+pub fn failure<T>(result: Result<T, Error>) -> (String, DbError) {
+    match result {
+        Ok(_) => panic!("an error was expected"),
+        Err(error) => {
+            let error = report(&error);
+            (error.code().code().to_owned(), error.clone())
+        }
+    }
+}
+
+/// The directory of PostgreSQL's programs.
+pub fn bin() -> PathBuf {
+    match env::var_os("PG_BIN") {
+        Some(bin) => bin.into(),
+        None => match env::var_os("PG_CONFIG") {
+            Some(config) => ask(Command::new(config).arg("--bindir")).into(),
+            None => "/usr/lib/postgresql/15/bin".into(),
+        },
+    }
+}
+
+fn require_library() {
+    let config = bin().join("pg_config");
+    let directory = ask(Command::new(&config).arg("--pkglibdir"));
+    let library = Path::new(&directory).join(EXTENSION);
+    let found = ["so", "dylib"].iter().any(|suffix| library.with_extension(suffix).exists());
+    let config = config.display();
+    assert!(
+        found,
+        "{EXTENSION} is not installed in {directory}: run `make test`, or first \
+         `cargo pgrx install --pg-config {config}`"
+    );
+}
+
+fn ask(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn server_command(program: &str) -> Command {
+    as_server_user(bin().join(program))
+}
+
+/// A program as the user that runs the server.
+fn as_server_user(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let is_root = ask(Command::new("id").arg("-u")) == "0";
+    let user = env::var("PG_RUN_AS").ok().or_else(|| is_root.then(|| "postgres".to_owned()));
+    let mut command = match user {
+        Some(user) => {
+            let mut command = Command::new("runuser");
+            command.args(["-u", &user, "--"]).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    // The present directory may be closed to that user.
+    command.current_dir("/");
+    command
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -41,11 +41,18 @@ pub fn wait(world: &World) {
     let directory = world.cluster.directory();
     let psql = cluster::bin().join("psql");
     println!("\nThe server and the identity providers stay up. Connect with");
-    println!("   {} -h {} -U authenticator postgres", psql.display(), directory.display());
+    println!(
+        "   {} -h {} -U authenticator postgres",
+        psql.display(),
+        directory.display()
+    );
     println!("and try one of these tokens, for example with \\i:");
     for (name, token) in [
         ("firebase", world.tokens.firebase("ada")),
-        ("foreign_firebase", world.tokens.foreign_firebase("ada", json!({}))),
+        (
+            "foreign_firebase",
+            world.tokens.foreign_firebase("ada", json!({})),
+        ),
         ("supabase", world.tokens.supabase("6f9f1c5e-grace")),
         ("clerk", world.tokens.clerk("user_1", json!({}))),
     ] {
@@ -63,7 +70,10 @@ pub fn wait(world: &World) {
     println!("Enter or Ctrl-C stops and removes everything.");
     thread::spawn(|| {
         // At the end of the input (no terminal) only Ctrl-C is left.
-        if io::stdin().read_line(&mut String::new()).is_ok_and(|count| count > 0) {
+        if io::stdin()
+            .read_line(&mut String::new())
+            .is_ok_and(|count| count > 0)
+        {
             INTERRUPTED.store(true, Ordering::Relaxed);
         }
     });

@@ -56,16 +56,27 @@ fn registration(world: &mut World, story: &mut Story) {
     story.chapter("Registration: the providers' names, in the words of Supabase's config.toml");
     for statement in world.registrations() {
         story.say(&statement);
-        world.administrator.batch_execute(&statement).expect("a provider is registered");
+        world
+            .administrator
+            .batch_execute(&statement)
+            .expect("a provider is registered");
     }
     story.say("Keys are fetched when the transaction has committed, and stored in a table.");
     for provider in ["clerk", "firebase", "supabase"] {
         let got = world.wait_for_keys(provider);
-        story.step(&format!("{provider} after the commit"), "1 key, stored, no problem", &got);
+        story.step(
+            &format!("{provider} after the commit"),
+            "1 key, stored, no problem",
+            &got,
+        );
     }
     story.say("A migration may run again:");
     let again = world.administrator.batch_execute(&world.registrations()[0]);
-    story.step("the same registration", "accepted", &short(&again.map(|()| "accepted".to_owned())));
+    story.step(
+        "the same registration",
+        "accepted",
+        &short(&again.map(|()| "accepted".to_owned())),
+    );
 }
 
 fn requests(world: &mut World, story: &mut Story) {
@@ -91,47 +102,96 @@ fn requests(world: &mut World, story: &mut Story) {
     }
     let clerk = world.tokens.clerk("user_1", json!({}));
     let by_clerk = Request::of("authenticated").token(&clerk);
-    story.step("a valid token of Clerk", "0 rows", &outcome(&world.ask(&by_clerk, POSTS)));
+    story.step(
+        "a valid token of Clerk",
+        "0 rows",
+        &outcome(&world.ask(&by_clerk, POSTS)),
+    );
 }
 
 fn forgeries(world: &mut World, story: &mut Story) {
     story.chapter("Forgeries: a claim counts only if its signature was verified here");
     let claims = world.tokens.firebase_claims("ada");
     let forged = Request::of("authenticated").claims(&claims);
-    story.step("request.jwt.claims set by hand", "0 rows", &outcome(&world.ask(&forged, POSTS)));
+    story.step(
+        "request.jwt.claims set by hand",
+        "0 rows",
+        &outcome(&world.ask(&forged, POSTS)),
+    );
 
     let token = world.tokens.firebase("ada");
     let signature = token.rfind('.').expect("three parts") + 1;
     let other = world.tokens.firebase("eve");
-    let mixed = format!("{}{}", &token[..signature], &other[other.rfind('.').expect("parts") + 1..]);
+    let mixed = format!(
+        "{}{}",
+        &token[..signature],
+        &other[other.rfind('.').expect("parts") + 1..]
+    );
     let edited = Request::of("authenticated").token(&mixed);
-    story.step("the signature of another token", "0 rows", &outcome(&world.ask(&edited, POSTS)));
+    story.step(
+        "the signature of another token",
+        "0 rows",
+        &outcome(&world.ask(&edited, POSTS)),
+    );
 
-    story.say("All Firebase projects sign with the same keys, so only iss and aud tell them apart:");
+    story
+        .say("All Firebase projects sign with the same keys, so only iss and aud tell them apart:");
     let foreign = world.tokens.foreign_firebase("ada", json!({}));
     let request = Request::of("authenticated").token(&foreign);
-    story.step("a foreign Firebase project", "0 rows", &outcome(&world.ask(&request, POSTS)));
+    story.step(
+        "a foreign Firebase project",
+        "0 rows",
+        &outcome(&world.ask(&request, POSTS)),
+    );
     let why = world.verify(&foreign);
-    story.step("verify_third_party_jwt() says", "28000 unknown_issuer", &short(&why));
+    story.step(
+        "verify_third_party_jwt() says",
+        "28000 unknown_issuer",
+        &short(&why),
+    );
 
     story.say("A role that only your own server may have, as a custom claim of a third party:");
-    let minted = world.tokens.firebase_with("ada", json!({"role": "service_role"}));
+    let minted = world
+        .tokens
+        .firebase_with("ada", json!({"role": "service_role"}));
     let request = Request::of("authenticated").token(&minted);
-    story.step("role service_role of Firebase", "0 rows", &outcome(&world.ask(&request, POSTS)));
+    story.step(
+        "role service_role of Firebase",
+        "0 rows",
+        &outcome(&world.ask(&request, POSTS)),
+    );
     let why = world.verify(&minted);
-    story.step("verify_third_party_jwt() says", "28000 role_not_allowed", &short(&why));
+    story.step(
+        "verify_third_party_jwt() says",
+        "28000 role_not_allowed",
+        &short(&why),
+    );
 }
 
 fn organizations(world: &mut World, story: &mut Story) {
-    story.chapter("Organisations: jwt_has_org_role('admin', organization_id), Clerk's two versions");
+    story
+        .chapter("Organisations: jwt_has_org_role('admin', organization_id), Clerk's two versions");
     let insert = "INSERT INTO documents (organization_id, title) VALUES ('org_a', 'Plan')";
     let v1 = json!({"v": null, "o": null, "org_id": "org_a", "org_role": "org:admin"});
-    let mixed = json!({"o": {"id": "org_b", "rol": "admin"}, "org_id": "org_a", "org_role": "org:admin"});
+    let mixed =
+        json!({"o": {"id": "org_b", "rol": "admin"}, "org_id": "org_a", "org_role": "org:admin"});
     for (who, changes, expected) in [
-        ("an admin of org_a (version 2)", json!({"o": {"id": "org_a", "rol": "admin"}}), "1 row"),
+        (
+            "an admin of org_a (version 2)",
+            json!({"o": {"id": "org_a", "rol": "admin"}}),
+            "1 row",
+        ),
         ("an admin of org_a (version 1)", v1, "1 row"),
-        ("a member of org_a", json!({"o": {"id": "org_a", "rol": "member"}}), "42501"),
-        ("an admin of org_b", json!({"o": {"id": "org_b", "rol": "admin"}}), "42501"),
+        (
+            "a member of org_a",
+            json!({"o": {"id": "org_a", "rol": "member"}}),
+            "42501",
+        ),
+        (
+            "an admin of org_b",
+            json!({"o": {"id": "org_b", "rol": "admin"}}),
+            "42501",
+        ),
         ("… with org_a in version 1 claims", mixed, "42501"),
     ] {
         let token = world.tokens.clerk("user_1", changes);
@@ -141,7 +201,9 @@ fn organizations(world: &mut World, story: &mut Story) {
 }
 
 fn second_factors(world: &mut World, story: &mut Story) {
-    story.chapter("Second factor: jwt_second_factor_verified() in a restrictive policy on documents");
+    story.chapter(
+        "Second factor: jwt_second_factor_verified() in a restrictive policy on documents",
+    );
     for (fva, expected) in [
         (json!([5, 1]), "2 rows"),
         (json!([5, -1]), "0 rows"),
@@ -173,7 +235,10 @@ fn rotation(world: &mut World, story: &mut Story) {
     story.step("the first token of a new key", "2 rows", &outcome(&answer));
     let requests = world.clerk.fetches() - before;
     story.step("requests to Clerk for it", "1", &requests.to_string());
-    story.say(&format!("It took {} ms, the fetch included.", time.as_millis()));
+    story.say(&format!(
+        "It took {} ms, the fetch included.",
+        time.as_millis()
+    ));
 }
 
 fn outage(world: &mut World, story: &mut Story) {
@@ -181,20 +246,32 @@ fn outage(world: &mut World, story: &mut Story) {
     let known = world.tokens.clerk("user_1", json!({}));
     world.clerk.stop();
     let request = Request::of("authenticated").token(&known);
-    story.step("a token of a known key", "2 rows", &outcome(&world.ask(&request, DOCUMENTS)));
+    story.step(
+        "a token of a known key",
+        "2 rows",
+        &outcome(&world.ask(&request, DOCUMENTS)),
+    );
     world.tokens.rotate_clerk();
     let unknown = world.tokens.clerk("user_1", json!({}));
     let request = Request::of("authenticated").token(&unknown);
     let start = Instant::now();
     let answer = world.ask(&request, DOCUMENTS);
     let in_time = start.elapsed() < Duration::from_secs(4);
-    story.step("a token of an unknown key", "58000 keys_not_fetched", &outcome(&answer));
+    story.step(
+        "a token of an unknown key",
+        "58000 keys_not_fetched",
+        &outcome(&answer),
+    );
     story.say("Not \"no rows\": it could not be decided. What the client sees:");
     story.quote(&world.last_error());
     story.step("answered in time", "true", &in_time.to_string());
     world.clerk.publish(vec![world.tokens.clerk_jwk()]);
     world.clerk.resume();
-    story.step("the same once Clerk is back", "2 rows", &world.eventually(&request, DOCUMENTS));
+    story.step(
+        "the same once Clerk is back",
+        "2 rows",
+        &world.eventually(&request, DOCUMENTS),
+    );
 }
 
 fn explanation(world: &mut World, story: &mut Story) {
@@ -217,7 +294,15 @@ fn overview(world: &mut World, story: &mut Story) {
          consecutive_failures::text, coalesce(problem, '-') FROM third_party_auth.status ORDER BY 1",
         &[],
     );
-    let columns = ["provider", "kind", "source", "keys", "persisted", "failures", "problem"];
+    let columns = [
+        "provider",
+        "kind",
+        "source",
+        "keys",
+        "persisted",
+        "failures",
+        "problem",
+    ];
     rows(&columns, &table);
     let well = table.iter().filter(|row| row[6] == "-").count();
     story.step("providers without a problem", "3", &well.to_string());

@@ -81,7 +81,9 @@ fn code(error: &Error) -> String {
         return error.to_string();
     };
     let detail = report.detail().unwrap_or_default();
-    let reason = detail.strip_prefix("reason=").and_then(|rest| rest.split(' ').next());
+    let reason = detail
+        .strip_prefix("reason=")
+        .and_then(|rest| rest.split(' ').next());
     match reason {
         Some(reason) => format!("{} {reason}", report.code().code()),
         None => report.code().code().to_owned(),
@@ -98,7 +100,13 @@ pub fn rows(columns: &[&str], table: &[Vec<String>]) {
         .collect();
     let heads: Vec<String> = columns.iter().map(|&head| head.to_owned()).collect();
     line(&heads, &widths);
-    line(&widths.iter().map(|&width| "-".repeat(width)).collect::<Vec<_>>(), &widths);
+    line(
+        &widths
+            .iter()
+            .map(|&width| "-".repeat(width))
+            .collect::<Vec<_>>(),
+        &widths,
+    );
     for row in table {
         line(row, &widths);
     }
@@ -107,8 +115,11 @@ pub fn rows(columns: &[&str], table: &[Vec<String>]) {
 
 /// Prints a row, in as many lines as its longest cell needs.
 fn line(cells: &[String], widths: &[usize]) {
-    let wrapped: Vec<Vec<String>> =
-        cells.iter().zip(widths).map(|(cell, &width)| wrap(cell, width)).collect();
+    let wrapped: Vec<Vec<String>> = cells
+        .iter()
+        .zip(widths)
+        .map(|(cell, &width)| wrap(cell, width))
+        .collect();
     let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
     for number in 0..height {
         let parts = wrapped.iter().zip(widths).map(|(lines, &width)| {

@@ -132,7 +132,10 @@ fn firebase_claims(project: &str, subject: &str) -> Value {
 }
 
 fn sign(key: &KeyPair, kid: &str, claims: &Value) -> String {
-    key.sign(&json!({"alg": key.algorithm(), "kid": kid, "typ": "JWT"}), claims)
+    key.sign(
+        &json!({"alg": key.algorithm(), "kid": kid, "typ": "JWT"}),
+        claims,
+    )
 }
 
 /// Replaces members; null takes one out.
@@ -147,6 +150,8 @@ fn change(claims: &mut Value, changes: Value) {
 }
 
 fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
     since.as_secs()
 }

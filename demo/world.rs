@@ -72,11 +72,16 @@ impl World {
         clerk.publish(vec![tokens.clerk_jwk()]);
         firebase.publish(vec![tokens.firebase_jwk()]);
         supabase.publish_at(SUPABASE_JWKS, vec![tokens.supabase_jwk()]);
-        let ca_file = format!("third_party_auth.ca_file = '{}'", authority.ca_file().display());
+        let ca_file = format!(
+            "third_party_auth.ca_file = '{}'",
+            authority.ca_file().display()
+        );
         let networks = "third_party_auth.allowed_networks = '127.0.0.0/8, ::1/128'";
         let cluster = Cluster::start("demo", &[&ca_file, networks]);
         let mut administrator = cluster.superuser();
-        administrator.batch_execute(include_str!("schema.sql")).expect("the schema of the demo");
+        administrator
+            .batch_execute(include_str!("schema.sql"))
+            .expect("the schema of the demo");
         World {
             authenticator: cluster.connect("authenticator", "postgres"),
             administrator,
@@ -117,11 +122,15 @@ impl World {
                      coalesce(problem, 'no problem')), key_count > 0 AND persisted \
                      FROM third_party_auth.status WHERE provider = $1";
         let mut got = String::new();
-        self.cluster.eventually("the provider's keys are stored", || {
-            let row = self.administrator.query_one(query, &[&provider]).expect("its row");
-            got = row.get(0);
-            row.get(1)
-        });
+        self.cluster
+            .eventually("the provider's keys are stored", || {
+                let row = self
+                    .administrator
+                    .query_one(query, &[&provider])
+                    .expect("its row");
+                got = row.get(0);
+                row.get(1)
+            });
         got
     }
 
@@ -161,7 +170,9 @@ impl World {
     /// Verifies a token outside a request.
     pub fn verify(&mut self, token: &str) -> Result<String, Error> {
         let query = "SELECT extensions.verify_third_party_jwt($1)::text";
-        self.administrator.query_one(query, &[&token]).map(|row| row.get(0))
+        self.administrator
+            .query_one(query, &[&token])
+            .map(|row| row.get(0))
     }
 
     /// The rows of a query whose columns are texts or integers.

@@ -67,7 +67,11 @@ extension_sql_file!(
     name = "registration",
     requires = ["views"]
 );
-extension_sql_file!("../sql/install/privileges.sql", name = "privileges", finalize);
+extension_sql_file!(
+    "../sql/install/privileges.sql",
+    name = "privileges",
+    finalize
+);
 
 /// Called by PostgreSQL when the library is loaded.
 #[pg_guard]

@@ -21,7 +21,8 @@ PG_COPY=$BUILD/pg$PG
 PG_BIN=$PG_COPY/usr/lib/postgresql/$PG/bin
 PG_CONFIG_OF_COPY=$PG_BIN/pg_config
 
-# What servers write: sockets and data. The user that runs them owns it.
+# What servers write: sockets and data. Only the user that runs them gets in: they trust everyone who
+# reaches the socket.
 RUN=$BUILD/run
 
 export PG_BIN
@@ -32,6 +33,9 @@ USER=${USER:-$(id -un)}
 export USER
 # Databases are UTF-8 and messages English, whatever the person at the keyboard prefers.
 export LC_ALL=C.UTF-8
+
+# Servers inherit it, and pgrx then puts a backtrace into the DETAIL of errors.
+unset RUST_BACKTRACE RUST_LIB_BACKTRACE
 
 # initdb refuses root, so root lets the user postgres run the servers.
 if [ "$(id -u)" = 0 ]; then

@@ -43,26 +43,24 @@ as_server_user "$PG_BIN/initdb" -D "$data" -U postgres -A trust -E UTF8 --no-loc
 # Tests reach no identity provider: this proxy is on loopback, and no network is allowed.
 as_server_user tee -a "$data/postgresql.conf" >/dev/null <<END
 listen_addresses = ''
-unix_socket_directories = '$data'
-unix_socket_permissions = 0777
+unix_socket_directories = '$RUN'
 port = $port
 shared_preload_libraries = '$EXTENSION'
 third_party_auth.proxy = 'http://127.0.0.1:9'
 fsync = off
 END
-as_server_user chmod 711 "$data"
 as_server_user "$PG_BIN/pg_ctl" -D "$data" -w -l "$data/log" start >/dev/null || {
     as_server_user cat "$data/log"
     fail "the server did not start."
 }
-"$PG_BIN/psql" -h "$data" -p $port -U postgres -d postgres -qX -v ON_ERROR_STOP=1 \
+"$PG_BIN/psql" -h "$RUN" -p $port -U postgres -d postgres -qX -v ON_ERROR_STOP=1 \
     -c "CREATE DATABASE $database TEMPLATE template0 ENCODING 'UTF8'"
 
 rm -rf "$output"
 mkdir -p "$output"
 status=0
 "$(dirname "$("$PG_CONFIG_OF_COPY" --pgxs)")/../test/regress/pg_regress" \
-    --use-existing --bindir="$PG_BIN" --host="$data" --port=$port --user=postgres \
+    --use-existing --bindir="$PG_BIN" --host="$RUN" --port=$port --user=postgres \
     --dbname="$database" --inputdir="$ROOT/$tests" --outputdir="$output" \
     "${names[@]}" || status=$?
 
@@ -75,8 +73,9 @@ if [ -n "$update" ]; then
     exit
 fi
 
-failed=$(grep -c '^test .*FAILED' "$output/regression.out" || true)
+failed=0
 if [ $status != 0 ]; then
+    failed=$(grep -c '^test .*FAILED' "$output/regression.out" || true)
     [ -f "$output/regression.diffs" ] && cat "$output/regression.diffs"
     as_server_user tail -n 20 "$data/log"
 fi

@@ -89,6 +89,7 @@ install_packages() {
     if [ -n "${PG_RUN_AS:-}" ]; then
         chown "$PG_RUN_AS" "$RUN"
     fi
+    chmod 700 "$RUN"
 }
 
 # Debian's package makes and starts a cluster. Nobody asked for a running server here.

@@ -84,7 +84,8 @@ pub fn is_known(databases: &[Database], oid: u32) -> bool {
 /// A database that is not in `present` is gone.
 pub fn retain(databases: &mut [Database], present: &[u32]) {
     for database in databases.iter_mut() {
-        let gone = database.used != 0 && database.oid != CATALOG && !present.contains(&database.oid);
+        let gone =
+            database.used != 0 && database.oid != CATALOG && !present.contains(&database.oid);
         if gone && database.running == 0 {
             *database = Database::EMPTY;
         }

@@ -139,9 +139,7 @@ impl Record {
 
     fn put(&mut self, first: &[u8], second: &[u8]) -> Option<()> {
         let length = first.len() + second.len();
-        self.material
-            .get_mut(..first.len())?
-            .copy_from_slice(first);
+        self.material.get_mut(..first.len())?.copy_from_slice(first);
         self.material
             .get_mut(first.len()..length)?
             .copy_from_slice(second);

@@ -305,7 +305,11 @@ impl Source {
         let budget = self.budget(now);
         let gained = now.saturating_sub(self.refilled_at) / REFILL;
         // A full bucket starts to fill again when something is taken out of it.
-        self.refilled_at = if budget == BURST { now } else { self.refilled_at + gained * REFILL };
+        self.refilled_at = if budget == BURST {
+            now
+        } else {
+            self.refilled_at + gained * REFILL
+        };
         self.tokens = budget.saturating_sub(1);
         budget > 0
     }

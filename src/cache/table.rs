@@ -100,7 +100,10 @@ impl Table<'_> {
     }
 
     fn subscribe_to(&mut self, database: u32, address: &KeyAddress, now: Ticks) -> bool {
-        let known = self.sources.iter().position(|source| source.is_for(address));
+        let known = self
+            .sources
+            .iter()
+            .position(|source| source.is_for(address));
         if let Some(position) = known {
             let owner = position as u32 + 1;
             let same = |s: &Subscription| s.database == database && s.owner == owner;

@@ -48,7 +48,9 @@ pub fn enter(
         waiters[position].until = waiters[position].until.max(until);
         return Some(position);
     }
-    let here = waiters.iter().filter(|w| w.counts(now) && w.source == source);
+    let here = waiters
+        .iter()
+        .filter(|w| w.counts(now) && w.source == source);
     if here.count() >= MAX_WAITERS_PER_SOURCE {
         return None;
     }

@@ -124,9 +124,9 @@ impl fmt::Display for SetError {
                 None => f.write_str("the key set is empty"),
                 Some(first) => write!(
                     f,
-                    "none of its {} keys can be used; key {}: {}",
+                    "no key of the set can be used ({} in all); key {}: {}",
                     skipped.len(),
-                    first.index,
+                    first.index + 1,
                     first.problem
                 ),
             },

@@ -27,7 +27,8 @@ impl Call {
         // SAFETY: fcinfo is valid during the call; a node begins with its tag.
         unsafe {
             let context = (*self.0).context;
-            let is_trigger = !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_TriggerData;
+            let is_trigger =
+                !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_TriggerData;
             is_trigger.then_some(context.cast())
         }
     }

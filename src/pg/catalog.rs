@@ -4,9 +4,9 @@
 //! (REPEATABLE READ, parallel workers, standbys), and needs no privileges. No SPI is involved, so a
 //! policy can do it per statement.
 
+use super::clock;
 use super::errors::Undecided;
-use super::{clock, settings};
-use crate::cache::Ticks;
+use super::patience::Wait;
 use pgrx::{FromDatum, pg_sys};
 use std::ffi::CStr;
 use std::ptr;
@@ -105,7 +105,12 @@ impl Tuple {
     /// The elements of a text array; NULL is the empty list, a NULL element an empty text.
     pub fn texts(&self, column: &str) -> Option<Vec<String>> {
         let elements = self.get::<Vec<Option<String>>>(column)?;
-        Some(elements.into_iter().map(Option::unwrap_or_default).collect())
+        Some(
+            elements
+                .into_iter()
+                .map(Option::unwrap_or_default)
+                .collect(),
+        )
     }
 }
 
@@ -162,15 +167,19 @@ pub fn rows<R>(table: pg_sys::Oid, mut read: impl FnMut(&Tuple) -> R) -> Result<
 
 /// A plain lock would queue behind any ACCESS EXCLUSIVE for as long as it lasts.
 fn lock(table: pg_sys::Oid) -> Result<(), Undecided> {
-    let deadline = clock::ticks() + settings::key_wait().as_millis() as Ticks;
-    loop {
-        // SAFETY: plain calls; the second can raise when the query is cancelled, which is wanted.
+    let is_free = || {
+        // SAFETY: a plain call.
+        unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::AccessShareLock as i32) }
+    };
+    if is_free() {
+        return Ok(());
+    }
+    let patience = Wait::begin();
+    while !is_free() {
+        // SAFETY: plain calls; the first can raise when the query is cancelled, which is wanted.
         unsafe {
-            if pg_sys::ConditionalLockRelationOid(table, pg_sys::AccessShareLock as i32) {
-                return Ok(());
-            }
             pg_sys::check_for_interrupts!();
-            if clock::ticks() >= deadline {
+            if clock::ticks() >= patience.deadline {
                 return Err(Undecided::RegistryLocked);
             }
             pg_sys::WaitLatch(
@@ -182,4 +191,5 @@ fn lock(table: pg_sys::Oid) -> Result<(), Undecided> {
             pg_sys::ResetLatch(pg_sys::MyLatch);
         }
     }
+    Ok(())
 }

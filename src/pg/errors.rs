@@ -91,7 +91,8 @@ impl Undecided {
 
     /// What is the case, and what to do about it.
     pub fn message_and_hint(&self) -> (String, String) {
-        let status = "SELECT * FROM third_party_auth.status shows why; a try in a few seconds may succeed.";
+        let status =
+            "SELECT * FROM third_party_auth.status shows why; a try in a few seconds may succeed.";
         match self {
             Undecided::KeysNotFetched { uncommitted: true, .. } => (
                 "the keys of this provider are not fetched yet".into(),
@@ -165,9 +166,12 @@ impl From<Refusal> for SqlError {
 
 impl From<RowError> for SqlError {
     fn from(error: RowError) -> Self {
-        SqlError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, error.message)
-            .detail(format!("argument={}", error.argument))
-            .hint(error.hint)
+        SqlError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            error.message,
+        )
+        .detail(format!("argument={}", error.argument))
+        .hint(error.hint)
     }
 }
 

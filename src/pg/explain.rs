@@ -39,15 +39,18 @@ fn explain() -> TableIterator<
             )
         }
         Token::Raw(text) => rows(steps(&text, Purpose::Request), may_read_configuration()),
-        Token::GatewayClaims(payload) => {
-            rows(gateway_steps(&payload), may_read_configuration())
-        }
+        Token::GatewayClaims(payload) => rows(gateway_steps(&payload), may_read_configuration()),
     };
     TableIterator::new(rows)
 }
 
 /// `explain(token)`: any token, for administrators.
-#[pg_extern(schema = "third_party_auth", name = "explain", stable, parallel_restricted)]
+#[pg_extern(
+    schema = "third_party_auth",
+    name = "explain",
+    stable,
+    parallel_restricted
+)]
 fn explain_token(
     token: Option<String>,
 ) -> TableIterator<

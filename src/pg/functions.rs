@@ -85,50 +85,50 @@ answered!(
     jwt_second_factor_verified, pg_finfo_jwt_second_factor_verified, Answer::SecondFactor);
 
 c_function!(
-    /// `is_third_party_jwt(provider text) → boolean`.
-    is_third_party_jwt_of, pg_finfo_is_third_party_jwt_of, |call| {
-        with_text(call, |name, token, _| token.provider().name == name)
-    });
+/// `is_third_party_jwt(provider text) → boolean`.
+is_third_party_jwt_of, pg_finfo_is_third_party_jwt_of, |call| {
+    with_text(call, |name, token, _| token.provider().name == name)
+});
 c_function!(
     /// `jwt_subject(provider text) → text`: NULL unless the token is of that provider.
     jwt_subject_of, pg_finfo_jwt_subject_of, |call| text_of(call, policy::subject));
 c_function!(
-    /// `jwt_org_id(provider text) → text`: NULL unless the token is of that provider.
-    jwt_org_id_of, pg_finfo_jwt_org_id_of, |call| {
-        text_of(call, |token| organization::organization(token).map(|o| o.id))
-    });
+/// `jwt_org_id(provider text) → text`: NULL unless the token is of that provider.
+jwt_org_id_of, pg_finfo_jwt_org_id_of, |call| {
+    text_of(call, |token| organization::organization(token).map(|o| o.id))
+});
 c_function!(
-    /// `jwt_has_audience(audience text) → boolean`.
-    jwt_has_audience, pg_finfo_jwt_has_audience, |call| {
-        with_text(call, |audience, token, _| policy::has_audience(token, audience))
-    });
+/// `jwt_has_audience(audience text) → boolean`.
+jwt_has_audience, pg_finfo_jwt_has_audience, |call| {
+    with_text(call, |audience, token, _| policy::has_audience(token, audience))
+});
 c_function!(
-    /// `jwt_has_org_role(role text) → boolean`: with or without `org:`.
-    jwt_has_org_role, pg_finfo_jwt_has_org_role, |call| {
-        with_text(call, |role, token, _| organization::has_role(token, role))
-    });
+/// `jwt_has_org_role(role text) → boolean`: with or without `org:`.
+jwt_has_org_role, pg_finfo_jwt_has_org_role, |call| {
+    with_text(call, |role, token, _| organization::has_role(token, role))
+});
 c_function!(
-    /// `jwt_has_org_role(role text, org_id text) → boolean`: in this organisation.
-    jwt_has_org_role_in, pg_finfo_jwt_has_org_role_in, |call| {
-        let Some(id) = call.argument::<String>(1) else {
-            return call::boolean(false);
-        };
-        with_text(call, |role, token, _| organization::has_role_in(token, role, &id))
-    });
+/// `jwt_has_org_role(role text, org_id text) → boolean`: in this organisation.
+jwt_has_org_role_in, pg_finfo_jwt_has_org_role_in, |call| {
+    let Some(id) = call.argument::<String>(1) else {
+        return call::boolean(false);
+    };
+    with_text(call, |role, token, _| organization::has_role_in(token, role, &id))
+});
 c_function!(
-    /// `jwt_second_factor_verified(max_age interval) → boolean`: at most so long ago.
-    jwt_second_factor_verified_within, pg_finfo_jwt_second_factor_verified_within, |call| {
-        let Some(max_age) = call.argument::<Interval>(0) else {
-            return call::boolean(false);
-        };
-        let max_age = registry::seconds(max_age);
-        session::ask_boolean(|token, now| second_factor::is_verified_within(token, max_age, now))
-    });
+/// `jwt_second_factor_verified(max_age interval) → boolean`: at most so long ago.
+jwt_second_factor_verified_within, pg_finfo_jwt_second_factor_verified_within, |call| {
+    let Some(max_age) = call.argument::<Interval>(0) else {
+        return call::boolean(false);
+    };
+    let max_age = registry::seconds(max_age);
+    session::ask_boolean(|token, now| second_factor::is_verified_within(token, max_age, now))
+});
 c_function!(
-    /// `jwt_reverified(level text) → boolean`: Clerk's levels, by Clerk's rule.
-    jwt_reverified, pg_finfo_jwt_reverified, |call| {
-        with_text(call, |level, token, now| reverification::is_reverified(token, level, now))
-    });
+/// `jwt_reverified(level text) → boolean`: Clerk's levels, by Clerk's rule.
+jwt_reverified, pg_finfo_jwt_reverified, |call| {
+    with_text(call, |level, token, now| reverification::is_reverified(token, level, now))
+});
 c_function!(
     /// `verify_third_party_jwt(token, provider, nonce) → jsonb`: the claims, or an error that says why
     /// not.
@@ -165,7 +165,7 @@ fn verify_token(call: Call) -> Returned {
 }
 
 fn is_registered(registry: &Registry, name: &str) -> bool {
-    registry.by_name(name).is_some_and(|provider| provider.enabled)
+    registry.by_name(name).is_some()
 }
 
 /// A boolean question with one text: a NULL argument answers false.

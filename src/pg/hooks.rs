@@ -27,7 +27,16 @@ pub fn sync_at_commit() {
     SYNC_AT_COMMIT.get().set(true);
 }
 
-#[pg_guard]
+/// As it is: with pgrx's guard around it, every error of a user's query would be taken apart and put
+/// together again without its finer fields.
+mod raw {
+    use pgrx::pg_sys::QueryDesc;
+    unsafe extern "C-unwind" {
+        pub fn standard_ExecutorStart(query: *mut QueryDesc, flags: i32);
+    }
+}
+
+/// Not guarded: nothing in it can panic, and it holds nothing that would have to be dropped.
 unsafe extern "C-unwind" fn on_executor_start(query: *mut pg_sys::QueryDesc, flags: i32) {
     // One protocol message or one function may run several queries, and set request.headers between.
     request::executor_started();
@@ -35,7 +44,7 @@ unsafe extern "C-unwind" fn on_executor_start(query: *mut pg_sys::QueryDesc, fla
     unsafe {
         match NEXT_EXECUTOR_START.get().get() {
             Some(next) => next(query, flags),
-            None => pg_sys::standard_ExecutorStart(query, flags),
+            None => raw::standard_ExecutorStart(query, flags),
         }
     }
 }
@@ -51,9 +60,7 @@ unsafe extern "C-unwind" fn on_transaction(
             if SYNC_AT_COMMIT.get().replace(false) {
                 // SAFETY: reads a variable.
                 let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
-                shared::locked(|state| {
-                    databases::request(&mut state.header.databases, database)
-                });
+                shared::locked(|state| databases::request(&mut state.header.databases, database));
                 shared::wake_fetcher();
             }
         }

@@ -4,6 +4,7 @@
 //! fetch, which many backends share. The query path itself never opens a socket.
 
 use super::errors::Undecided;
+use super::patience::Wait;
 use super::process::Process;
 use super::registry::{self, Loaded};
 use super::session::Recent;
@@ -150,7 +151,8 @@ impl Keyring<'_> {
         if !self.may_wait || !shared::has_fetcher() {
             return Err(not_fetched(provider, last_error(address)));
         }
-        let deadline = clock::ticks() + settings::key_wait().as_millis() as Ticks;
+        let patience = Wait::begin();
+        let deadline = patience.deadline;
         let kid = kid.map(kid_number);
         loop {
             let now = clock::ticks();
@@ -162,7 +164,8 @@ impl Keyring<'_> {
                 None => {
                     let _place = Place::take(provider, u32::MAX, deadline)?;
                     request_sync();
-                    until(deadline, || position(address)).ok_or_else(|| not_fetched(provider, None))?;
+                    until(deadline, || position(address))
+                        .ok_or_else(|| not_fetched(provider, None))?;
                 }
                 Some((_, Answer::Changed)) => return Ok(copy(address)),
                 Some((_, Answer::Absent)) => return Ok(None),
@@ -275,8 +278,7 @@ fn copy(address: &KeyAddress) -> Option<Found> {
             return None;
         }
         let is_same = generation == own;
-        let count =
-            (!is_same).then(|| state.table.copy_keys(position, true, &mut records));
+        let count = (!is_same).then(|| state.table.copy_keys(position, true, &mut records));
         Some((generation, fetched_at, count))
     })??;
     let keys = match (count, cache.get(address)) {
@@ -362,7 +364,9 @@ impl Place {
         // SAFETY: MyProc is set; lockGroupLeader is NULL or points into shared memory.
         let leader = unsafe {
             let own = pg_sys::MyProcPid;
-            let leader = pg_sys::MyProc.as_ref().and_then(|me| me.lockGroupLeader.as_ref());
+            let leader = pg_sys::MyProc
+                .as_ref()
+                .and_then(|me| me.lockGroupLeader.as_ref());
             leader.map_or(own, |leader| leader.pid)
         };
         let now = clock::ticks();

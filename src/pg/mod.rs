@@ -4,7 +4,7 @@
 //! - [`settings`]: the settings of `third_party_auth.*`, and `request.jwt`
 //! - [`errors`]: what is raised, with which SQLSTATE, DETAIL and HINT; the one place that maps
 //! - [`call`]: how a C function of ours is entered and left
-//! - [`clock`]: the time of a statement, and of a machine
+//! - [`clock`]: the time of a statement, and of a machine; [`patience`]: how long it may wait
 //! - [`shared`]: the shared memory that holds `cache`, its lock, its waits
 //! - [`catalog`], [`registry`]: the tables, read with a fresh snapshot; when what was read is void
 //! - [`keyring`]: where a provider's keys are looked up, and when a backend waits for a fetch
@@ -30,6 +30,7 @@ pub mod explain;
 pub mod functions;
 pub mod hooks;
 pub mod keyring;
+pub mod patience;
 pub mod process;
 pub mod registry;
 pub mod request;

@@ -149,7 +149,9 @@ pub fn row(tuple: &Tuple) -> Row {
         role_claim: tuple.get("role_claim").unwrap_or_default(),
         allowed_roles: tuple.texts("allowed_roles"),
         default_role: tuple.get("default_role"),
-        clock_skew: tuple.get::<Interval>("clock_skew").map_or(f64::NAN, seconds),
+        clock_skew: tuple
+            .get::<Interval>("clock_skew")
+            .map_or(f64::NAN, seconds),
         algorithms: tuple.texts("algorithms"),
         jwks: tuple.get::<JsonString>("jwks").map(|text| text.0),
         jwks_uri: tuple.get("jwks_uri"),

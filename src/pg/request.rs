@@ -131,7 +131,11 @@ fn jwt() -> Option<String> {
     let is_limited = settings::token_lifetime() == TokenLifetime::Transaction;
     if !IS_OWNED.get().get() {
         // Nothing tells which transaction set it.
-        return if is_limited { None } else { look_up(REQUEST_JWT) };
+        return if is_limited {
+            None
+        } else {
+            look_up(REQUEST_JWT)
+        };
     }
     let value = JWT.get()?.into_string().ok()?;
     if value.is_empty() || (is_limited && !is_own_turn()) {
@@ -244,7 +248,9 @@ unsafe extern "C-unwind" fn check_jwt(
 
 unsafe extern "C-unwind" fn assign_jwt(_new: *const c_char, extra: *mut c_void) {
     // SAFETY: NULL (the boot value) or what check_jwt allocated.
-    let turn = unsafe { extra.cast::<u32>().as_ref() }.copied().unwrap_or(0);
+    let turn = unsafe { extra.cast::<u32>().as_ref() }
+        .copied()
+        .unwrap_or(0);
     TURN.get().set(turn);
     // SAFETY: reads a variable. A worker restores its leader's value and must not overwrite the note.
     if unsafe { pg_sys::ParallelWorkerNumber } < 0 {

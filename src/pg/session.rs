@@ -100,7 +100,8 @@ pub struct Decision {
 
 static MOMENT: Process<Cell<Option<request::Moment>>> = Process::new(Cell::new(None));
 static CIRCUMSTANCES: Process<Cell<Option<Circumstances>>> = Process::new(Cell::new(None));
-static SLOTS: Process<[Cell<Slot>; ANSWERS]> = Process::new([const { Cell::new(UNKNOWN) }; ANSWERS]);
+static SLOTS: Process<[Cell<Slot>; ANSWERS]> =
+    Process::new([const { Cell::new(UNKNOWN) }; ANSWERS]);
 static TOKEN: Process<RefCell<Token>> = Process::new(RefCell::new(Token::None));
 static DECISION: Process<RefCell<Option<Rc<Decision>>>> = Process::new(RefCell::new(None));
 static MEMORY: Process<Cell<pg_sys::MemoryContext>> = Process::new(Cell::new(ptr::null_mut()));
@@ -289,9 +290,9 @@ fn build(answer: Answer, decision: &Decision) -> Slot {
     match answer {
         Answer::Claims => stored(|| claims::to_jsonb(token.claims().payload())),
         Answer::IsValid => boolean(true),
-        Answer::IsSupabaseOrFirebase => boolean(
-            policy::is_of_kind(token, "supabase") || policy::is_of_kind(token, "firebase"),
-        ),
+        Answer::IsSupabaseOrFirebase => {
+            boolean(policy::is_of_kind(token, "supabase") || policy::is_of_kind(token, "firebase"))
+        }
         Answer::Provider => text(Some(&token.provider().name)),
         Answer::Issuer => text(policy::issuer(token)),
         Answer::Subject => text(policy::subject(token)),
@@ -350,9 +351,7 @@ fn stored(build: impl FnOnce() -> Option<pg_sys::Datum>) -> Slot {
 }
 
 /// Runs a question that has arguments on the decision: `false` or NULL without a valid token.
-pub fn ask<R>(
-    question: impl FnOnce(&Verified, f64) -> R,
-) -> Result<Option<R>, SqlError> {
+pub fn ask<R>(question: impl FnOnce(&Verified, f64) -> R) -> Result<Option<R>, SqlError> {
     let decision = decide()?;
     Ok(decision
         .verified
@@ -391,7 +390,8 @@ impl Recent {
 
     /// This token is good under this key.
     pub fn remember(&mut self, token: &Unverified, key: &Thumbprint) {
-        self.tokens.retain(|(known, _)| known.text() != token.text());
+        self.tokens
+            .retain(|(known, _)| known.text() != token.text());
         self.tokens.truncate(RECENT - 1);
         self.tokens.push_front((Rc::new(token.clone()), Some(*key)));
     }

@@ -190,7 +190,16 @@ pub fn define() {
 fn define_at_start() {
     let int = |name, short, long, setting, min, max| {
         let context = GucContext::Postmaster;
-        GucRegistry::define_int_guc(name, short, long, setting, min, max, context, GucFlags::default());
+        GucRegistry::define_int_guc(
+            name,
+            short,
+            long,
+            setting,
+            min,
+            max,
+            context,
+            GucFlags::default(),
+        );
     };
     int(
         c"third_party_auth.max_providers",
@@ -372,7 +381,10 @@ unsafe extern "C-unwind" fn check_networks(
 ) -> bool {
     // SAFETY: PostgreSQL passes a valid pointer to the new value.
     let entries = list(&unsafe { new_value(new) });
-    match entries.iter().find(|entry| entry.parse::<Network>().is_err()) {
+    match entries
+        .iter()
+        .find(|entry| entry.parse::<Network>().is_err())
+    {
         None => true,
         Some(odd) => refuse(&format!(
             "\"{odd}\" is not a network in CIDR form, such as 10.0.0.0/8 or fd00::/8."

@@ -345,13 +345,14 @@ pub fn is_leaders_turn() -> bool {
     turn.is_some_and(|turn| turn != 0 && Some(turn) == leader().map(local_transaction))
 }
 
-fn own_turn_slot<'a>(process: impl FnOnce() -> Option<&'a pg_sys::PGPROC>) -> Option<&'a AtomicU32> {
+fn own_turn_slot<'a>(
+    process: impl FnOnce() -> Option<&'a pg_sys::PGPROC>,
+) -> Option<&'a AtomicU32> {
     let area = AREA.get().get()?;
     let process = process()?;
     // SAFETY: the array of all PGPROCs begins at ProcGlobal->allProcs; backends come first in it.
-    let number = unsafe {
-        ptr::from_ref(process).offset_from((*pg_sys::ProcGlobal).allProcs.cast_const())
-    };
+    let number =
+        unsafe { ptr::from_ref(process).offset_from((*pg_sys::ProcGlobal).allProcs.cast_const()) };
     let number = usize::try_from(number).ok()?;
     // SAFETY: in bounds, and the slots live as long as the server.
     (number < area.turn_count).then(|| unsafe { &*area.turns.add(number) })

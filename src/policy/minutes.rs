@@ -41,9 +41,22 @@ mod tests {
     #[test]
     fn only_two_whole_numbers_are_evidence() {
         for odd in [
-            json!(null), json!([]), json!([0]), json!([0, null]), json!([0, true]), json!([0, -1.0]),
-            json!([0, []]), json!([0, ""]), json!([0, "5"]), json!([0, -2]), json!([0, 1, 2]), json!([-1, -1]),
-            json!("[0,1]"), json!({"1": 3}), json!([0, 1.5]), json!([0, 1e300]),
+            json!(null),
+            json!([]),
+            json!([0]),
+            json!([0, null]),
+            json!([0, true]),
+            json!([0, -1.0]),
+            json!([0, []]),
+            json!([0, ""]),
+            json!([0, "5"]),
+            json!([0, -2]),
+            json!([0, 1, 2]),
+            json!([-1, -1]),
+            json!("[0,1]"),
+            json!({"1": 3}),
+            json!([0, 1.5]),
+            json!([0, 1e300]),
         ] {
             let claims = json!({"fva": odd});
             assert_eq!(factor_ages(claims.as_object().unwrap()), None, "{claims}");
@@ -51,7 +64,10 @@ mod tests {
         let claims = json!({"fva": [7, -1]});
         assert_eq!(
             factor_ages(claims.as_object().unwrap()),
-            Some(FactorAges { first: Some(7.0), second: None })
+            Some(FactorAges {
+                first: Some(7.0),
+                second: None
+            })
         );
     }
 }

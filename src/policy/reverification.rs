@@ -95,7 +95,10 @@ mod tests {
 
     #[test]
     fn the_tokens_own_age_counts() {
-        let ages = FactorAges { first: Some(0.0), second: Some(5.0) };
+        let ages = FactorAges {
+            first: Some(0.0),
+            second: Some(5.0),
+        };
         assert!(holds(Level::Strict, ages, 4.9));
         assert!(!holds(Level::Strict, ages, 5.0));
     }

@@ -44,7 +44,10 @@ fn evidence(token: &Verified, now: f64) -> Option<Option<f64>> {
             Some(ages.reduce(f64::min))
         }
         SecondFactorClaims::Firebase => {
-            let factor = claims.get("firebase")?.get("sign_in_second_factor")?.as_str()?;
+            let factor = claims
+                .get("firebase")?
+                .get("sign_in_second_factor")?
+                .as_str()?;
             (!factor.is_empty()).then(|| authenticated_at(token, now))
         }
         SecondFactorClaims::AmrMfa => {

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn the_three_spellings_reach_their_claims() {
-        let claims = json!({"role": "a", "app": {"role": "b", "x/y": "c"}, "https://e.com/role": "d"});
+        let claims =
+            json!({"role": "a", "app": {"role": "b", "x/y": "c"}, "https://e.com/role": "d"});
         assert_eq!(found("role", claims.clone()), Some(json!("a")));
         assert_eq!(found("app.role", claims.clone()), Some(json!("b")));
         assert_eq!(found("/app/x~1y", claims.clone()), Some(json!("c")));
@@ -98,7 +99,10 @@ mod tests {
     #[test]
     fn a_literal_dotted_member_is_not_mistaken_for_a_path() {
         assert_eq!(found("app.role", json!({"app.role": "forged"})), None);
-        assert_eq!(found("/app.role", json!({"app.role": "x"})), Some(json!("x")));
+        assert_eq!(
+            found("/app.role", json!({"app.role": "x"})),
+            Some(json!("x"))
+        );
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl Registry {
     /// Whether a key of this provider is revoked by its thumbprint (base64url, RFC 7638).
     pub fn is_thumbprint_revoked(&self, provider: &Provider, thumbprint: &str) -> bool {
         self.revoked.iter().any(|revoked| {
-            revoked.thumbprint.as_deref() == Some(thumbprint) && provider.has_issuer(&revoked.issuer)
+            revoked.thumbprint.as_deref() == Some(thumbprint)
+                && provider.has_issuer(&revoked.issuer)
         })
     }
 }

@@ -218,16 +218,29 @@ impl Row {
         if let DefaultAudience::OwnArgument(argument) = preset.audience {
             if self.any_audience || !self.audiences.is_empty() {
                 return Err(error(
-                    if self.any_audience { "any_audience" } else { "audiences" },
-                    format!("the audience of kind {} is always its {argument}", preset.kind),
+                    if self.any_audience {
+                        "any_audience"
+                    } else {
+                        "audiences"
+                    },
+                    format!(
+                        "the audience of kind {} is always its {argument}",
+                        preset.kind
+                    ),
                     "Leave it out: every project shares the same signing keys, only issuer and audience \
                      tell their tokens apart.",
                 ));
             }
             let options = Options(&self.options);
-            return Ok(Audiences::Exactly(options.required(argument, "")?.to_owned()));
+            return Ok(Audiences::Exactly(
+                options.required(argument, "")?.to_owned(),
+            ));
         }
-        match (self.any_audience, self.audiences.as_slice(), preset.audience) {
+        match (
+            self.any_audience,
+            self.audiences.as_slice(),
+            preset.audience,
+        ) {
             (true, [], _) => Ok(Audiences::NotChecked),
             (true, _, _) => Err(error(
                 "any_audience",
@@ -271,7 +284,10 @@ impl Row {
             if role == SERVICE_ROLE && !preset.may_allow_service_role {
                 return Err(error(
                     "allowed_roles",
-                    format!("tokens of kind {} must not ask for {SERVICE_ROLE}", preset.kind),
+                    format!(
+                        "tokens of kind {} must not ask for {SERVICE_ROLE}",
+                        preset.kind
+                    ),
                     "service_role bypasses Row Level Security; only Supabase's own tokens may have it. Use \
                      another role.",
                 ));
@@ -314,6 +330,7 @@ impl Row {
         if names.is_empty() {
             return Err(error("algorithms", "algorithms is empty", hint()));
         }
+        check_texts("algorithms", names)?;
         names
             .iter()
             .map(|name| {
@@ -374,7 +391,11 @@ impl Row {
             });
         };
         for skipped in &reading.skipped {
-            warn(format!("key {} of jwks is not used: {}", skipped.index + 1, skipped.problem));
+            warn(format!(
+                "key {} of jwks is not used: {}",
+                skipped.index + 1,
+                skipped.problem
+            ));
         }
         let (usable, idle): (Vec<_>, Vec<_>) = reading
             .keys
@@ -382,10 +403,17 @@ impl Row {
             .into_iter()
             .partition(|key| algorithms.iter().any(|&algorithm| key.allows(algorithm)));
         if usable.is_empty() {
-            return Err(error("jwks", "jwks has no key that fits the algorithms", hint));
+            return Err(error(
+                "jwks",
+                "jwks has no key that fits the algorithms",
+                hint,
+            ));
         }
         if !idle.is_empty() {
-            warn(format!("{} key(s) of jwks fit none of the algorithms", idle.len()));
+            warn(format!(
+                "{} key(s) of jwks fit none of the algorithms",
+                idle.len()
+            ));
         }
         Ok(KeySet { keys: usable })
     }
@@ -396,14 +424,19 @@ fn check_name(name: &str) -> Result<(), RowError> {
         return Err(error(
             "name",
             "the name of a provider is empty, too long, or has odd characters",
-            format!("Give name => 'a-short-name', at most {MAX_NAME_BYTES} bytes, no control characters."),
+            format!(
+                "Give name => 'a-short-name', at most {MAX_NAME_BYTES} bytes, no control characters."
+            ),
         ));
     }
     Ok(())
 }
 
 fn check_texts(argument: &str, texts: &[String]) -> Result<(), RowError> {
-    if texts.iter().any(|text| text.is_empty() || has_controls(text)) {
+    if texts
+        .iter()
+        .any(|text| text.is_empty() || has_controls(text))
+    {
         return Err(error(
             argument,
             format!("{argument} has an element that is empty or has control characters"),

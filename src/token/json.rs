@@ -76,7 +76,7 @@ pub(crate) fn check_lexically(text: &str, max_depth: usize) -> Result<(), &'stat
             b'.' | b'e' | b'E' => {
                 let (end, scale) = scale_of_number(bytes, position - 1);
                 if scale > MAX_SCALE {
-                    return Err("a number has too many digits after the decimal point");
+                    return Err("a number is too large or too precise");
                 }
                 position = end;
             }

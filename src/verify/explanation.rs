@@ -199,8 +199,12 @@ impl Trace for Rows {
         if let Some(step) = self.next() {
             step.rule = reason;
             step.ok = Some(ok);
-            step.detail = detail.line(true);
-            step.public_detail = detail.line(false);
+            let say = |with_configuration| match ok {
+                true => detail.found.clone(),
+                false => detail.line(with_configuration),
+            };
+            step.detail = say(true);
+            step.public_detail = say(false);
         }
         self.judged += 1;
     }

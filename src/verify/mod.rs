@@ -246,7 +246,7 @@ impl<'a, T: Trace> Judge<'a, T> {
         )?;
         let found = |name: &'static str| {
             move || match claims.members().get(name) {
-                Some(value) => rules::shown(&value.to_string()),
+                Some(value) => format!("{name} {}", rules::shown_json(value)),
                 None => format!("no {name}"),
             }
         };
@@ -255,7 +255,9 @@ impl<'a, T: Trace> Judge<'a, T> {
         let party = rules::authorized_party(claims, provider);
         self.rule(Reason::AuthorizedPartyMismatch, party, found("azp"))?;
         // No kind of provider has a tenant rule yet.
-        self.rule(Reason::TenantNotAllowed, Ok(()), || "no rule".to_owned())?;
+        self.rule(Reason::TenantNotAllowed, Ok(()), || {
+            "this kind of provider has no tenants".to_owned()
+        })?;
         let expiry = rules::expiry(claims, provider, question);
         self.rule(Reason::Expired, expiry, found("exp"))?;
         let not_before = rules::not_before(claims, provider, question);
@@ -279,21 +281,33 @@ impl<'a, T: Trace> Judge<'a, T> {
             format!("a session token of kind {}", provider.preset.kind)
         })?;
         let state = session::session(claims, provider);
-        self.rule(Reason::SessionPending, state, || "complete".to_owned())?;
+        self.rule(Reason::SessionPending, state, || {
+            "the session is complete".to_owned()
+        })?;
         let nonce = session::nonce(claims, question);
         self.rule(Reason::NonceMismatch, nonce, || {
             question
                 .nonce
-                .map_or("not asked for", |_| "equal")
+                .map_or(
+                    "no nonce was asked for",
+                    |_| "the nonce is the expected one",
+                )
                 .to_owned()
         })?;
         let role = session::role(claims, provider);
         let name = role.as_ref().ok().cloned().flatten();
         let role = self.rule(Reason::RoleNotAllowed, role, || {
-            name.clone().unwrap_or_else(|| "no role".to_owned())
+            name.as_deref()
+                .map_or("no role".to_owned(), |name| format!("role {name}"))
         })?;
         let purpose = session::for_requests(provider, question);
-        self.rule(Reason::NotForRequests, purpose, || "allowed".to_owned())?;
+        self.rule(Reason::NotForRequests, purpose, || {
+            match question.purpose {
+                Purpose::Request => "its tokens count for requests",
+                Purpose::Explicit => "an explicit verification",
+            }
+            .to_owned()
+        })?;
         Ok(role)
     }
 }

@@ -139,7 +139,12 @@ pub(super) fn audience(claims: &Claims, provider: &Provider) -> Result<(), Probl
         hint,
     )
     .expected(audiences(provider))
-    .found(list(audience)))
+    .found(
+        claims
+            .members()
+            .get("aud")
+            .map_or(list(audience), shown_json),
+    ))
 }
 
 fn audiences(provider: &Provider) -> String {
@@ -289,6 +294,15 @@ pub(super) fn shown(text: &str) -> String {
         ""
     };
     format!("{head:?}{more}")
+}
+
+/// A value of the token for people to read, as JSON, bounded.
+pub(super) fn shown_json(value: &serde_json::Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// At most ten texts for people to read.

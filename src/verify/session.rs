@@ -96,11 +96,18 @@ pub(super) fn nonce(claims: &Claims, question: &Question<'_>) -> Result<(), Prob
 
 /// The effective role: what the role claim asks for, else the provider's default.
 pub(super) fn role(claims: &Claims, provider: &Provider) -> Result<Option<String>, Problem> {
+    let hint = match provider.preset.may_allow_service_role {
+        true => "Have the provider issue another role, or add it to the provider's allowed_roles.",
+        false => {
+            "Have the provider issue another role, or add it to the provider's allowed_roles \
+             (service_role, which bypasses Row Level Security, cannot be added)."
+        }
+    };
     let problem = |found: String| {
         Problem::new(
             Reason::RoleNotAllowed,
             "the token asks for a role that it may not have",
-            "Have the provider issue another role, or add it to the provider's allowed_roles.",
+            hint,
         )
         .expected(list(provider.allowed_roles.iter().map(String::as_str)))
         .found(found)

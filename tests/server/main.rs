@@ -1,1 +1,29 @@
-fn main() {}
+//! What only servers of one's own can show: real processes, several databases, crashes, a standby.
+//!
+//! Needs the extension installed where `PG_BIN` points to (`make test` sees to it).
+
+/// A server of a test's own.
+#[path = "../support/cluster.rs"]
+mod cluster;
+/// Key pairs and tokens.
+#[path = "../common/mint.rs"]
+#[allow(dead_code)]
+mod mint;
+/// A server, an identity provider and their tokens, as most tests want them.
+mod setting;
+/// An identity provider that behaves, or does not.
+#[path = "../support/mod.rs"]
+mod support;
+
+/// Keys outlive crashes, restarts and the loss of the network; standbys have them.
+mod keys_survive;
+/// Whoever may not change what is trusted cannot.
+mod privileges;
+/// Keys come, change and go as their provider says.
+mod refresh;
+/// What is registered or revoked counts at once, everywhere in its database and nowhere else.
+mod registry;
+/// Which token is the request's, and for how long.
+mod tokens;
+/// Servers that did not preload the library.
+mod unloaded;

@@ -43,10 +43,20 @@ impl Cluster {
     pub fn start(name: &str, conf: &[&str]) -> Cluster {
         let cluster = Cluster::in_new_directory(name);
         let data = cluster.data();
-        let options = ["-A", "trust", "-U", "postgres", "-N", "-E", "UTF8", "--no-locale", "-D"];
+        let options = [
+            "-A",
+            "trust",
+            "-U",
+            "postgres",
+            "-N",
+            "-E",
+            "UTF8",
+            "--no-locale",
+            "-D",
+        ];
         run(server_command("initdb").args(options).arg(&data));
         let preload = format!("shared_preload_libraries = '{EXTENSION}'");
-        let ours = [preload.as_str(), "fsync = off", "max_connections = 40", "jit = off"];
+        let ours = [preload.as_str(), "port = 5432", "fsync = off", "jit = off"];
         cluster.configure(&ours);
         cluster.configure(conf);
         cluster.start_again();
@@ -56,9 +66,15 @@ impl Cluster {
     /// A standby that streams from this server.
     pub fn standby(&self, name: &str, conf: &[&str]) -> Cluster {
         let standby = Cluster::in_new_directory(name);
-        let options = ["-R", "-X", "stream", "-c", "fast", "-N", "-U", "postgres", "-h"];
+        let options = [
+            "-R", "-X", "stream", "-c", "fast", "-N", "-U", "postgres", "-h",
+        ];
         let mut backup = server_command("pg_basebackup");
-        run(backup.args(options).arg(&self.directory).arg("-D").arg(standby.data()));
+        run(backup
+            .args(options)
+            .arg(&self.directory)
+            .arg("-D")
+            .arg(standby.data()));
         standby.configure(conf);
         standby.start_again();
         standby
@@ -69,7 +85,10 @@ impl Cluster {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         require_library();
         // The path of a socket has at most 107 bytes, so not below a long TMPDIR.
-        let directory = format!("/var/tmp/third_party_auth_{}_{number}_{name}", process::id());
+        let directory = format!(
+            "/var/tmp/third_party_auth_{}_{number}_{name}",
+            process::id()
+        );
         let directory = PathBuf::from(directory);
         run(as_server_user("mkdir").args(["-m", "755"]).arg(&directory));
         Cluster { directory }
@@ -80,7 +99,10 @@ impl Cluster {
         let file = self.data().join("postgresql.conf");
         let socket = format!("unix_socket_directories = '{}'", self.directory.display());
         let mut text = fs::read_to_string(&file).expect("postgresql.conf");
-        for line in [socket.as_str(), "listen_addresses = ''"].iter().chain(lines) {
+        for line in [socket.as_str(), "listen_addresses = ''"]
+            .iter()
+            .chain(lines)
+        {
             text.push_str(line);
             text.push('\n');
         }
@@ -90,8 +112,16 @@ impl Cluster {
     /// Starts the server, which is not running.
     pub fn start_again(&self) {
         let mut start = server_command("pg_ctl");
-        start.args(["-w", "-t", "60", "start", "-l"]).arg(self.log_file()).arg("-D").arg(self.data());
-        if !start.stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        start
+            .args(["-w", "-t", "60", "start", "-l"])
+            .arg(self.log_file())
+            .arg("-D")
+            .arg(self.data());
+        if !start
+            .stdout(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+        {
             panic!("the server does not start:\n{}", self.log());
         }
     }
@@ -102,7 +132,9 @@ impl Cluster {
             Stop::Fast => "fast",
             Stop::Immediate => "immediate",
         };
-        run(server_command("pg_ctl").args(["-w", "-m", mode, "stop", "-D"]).arg(self.data()));
+        run(server_command("pg_ctl")
+            .args(["-w", "-m", mode, "stop", "-D"])
+            .arg(self.data()));
     }
 
     /// Stops and starts it.
@@ -122,7 +154,10 @@ impl Cluster {
     /// How to connect, for those who want more options.
     pub fn config(&self, user: &str, database: &str) -> Config {
         let mut config = Config::new();
-        config.host_path(&self.directory).user(user).dbname(database);
+        config
+            .host_path(&self.directory)
+            .user(user)
+            .dbname(database);
         config
     }
 
@@ -166,7 +201,8 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         // It may not have been started, and the test may be panicking: nothing more can be done.
         let mut stop = server_command("pg_ctl");
-        stop.args(["-w", "-m", "immediate", "stop", "-D"]).arg(self.data());
+        stop.args(["-w", "-m", "immediate", "stop", "-D"])
+            .arg(self.data());
         let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
         let _ = fs::remove_dir_all(&self.directory);
     }
@@ -174,7 +210,9 @@ impl Drop for Cluster {
 
 /// An error as the server reported it.
 pub fn report(error: &Error) -> &DbError {
-    error.as_db_error().unwrap_or_else(|| panic!("not an error of the server: {error:?}"))
+    error
+        .as_db_error()
+        .unwrap_or_else(|| panic!("not an error of the server: {error:?}"))
 }
 
 /// The error of a statement that must fail: its SQLSTATE, and the rest of it.
@@ -203,7 +241,9 @@ fn require_library() {
     let config = bin().join("pg_config");
     let directory = ask(Command::new(&config).arg("--pkglibdir"));
     let library = Path::new(&directory).join(EXTENSION);
-    let found = ["so", "dylib"].iter().any(|suffix| library.with_extension(suffix).exists());
+    let found = ["so", "dylib"]
+        .iter()
+        .any(|suffix| library.with_extension(suffix).exists());
     let config = config.display();
     assert!(
         found,
@@ -213,7 +253,9 @@ fn require_library() {
 }
 
 fn ask(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
@@ -224,7 +266,9 @@ fn server_command(program: &str) -> Command {
 /// A program as the user that runs the server.
 fn as_server_user(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let is_root = ask(Command::new("id").arg("-u")) == "0";
-    let user = env::var("PG_RUN_AS").ok().or_else(|| is_root.then(|| "postgres".to_owned()));
+    let user = env::var("PG_RUN_AS")
+        .ok()
+        .or_else(|| is_root.then(|| "postgres".to_owned()));
     let mut command = match user {
         Some(user) => {
             let mut command = Command::new("runuser");
@@ -233,13 +277,18 @@ fn as_server_user(program: impl AsRef<std::ffi::OsStr>) -> Command {
         }
         None => Command::new(program),
     };
-    // The present directory may be closed to that user.
-    command.current_dir("/");
+    // The present directory may be closed to that user, and these mean other servers.
+    command
+        .current_dir("/")
+        .env_remove("PGPORT")
+        .env_remove("PGDATA");
     command
 }
 
 fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(
         output.status.success(),
         "{command:?}: {}{}",

@@ -37,7 +37,8 @@ fn fetch_now(call: Call) -> Returned {
     let wanted = loaded.registry.providers.iter().filter(|provider| {
         provider.enabled && name.as_ref().is_none_or(|name| provider.name == *name)
     });
-    let deadline = clock::ticks() + (settings::http_timeout() + Duration::from_secs(1)).as_millis() as Ticks;
+    let deadline =
+        clock::ticks() + (settings::http_timeout() + Duration::from_secs(1)).as_millis() as Ticks;
     let mut waiting = Vec::new();
     for provider in wanted {
         let KeySource::Fetched(address) = &provider.keys else {

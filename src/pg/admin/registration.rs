@@ -41,29 +41,30 @@ fn register(call: Call) -> Returned {
         }
         _ => serde_json::Map::new(),
     };
-    let texts = |position| -> Result<Option<Vec<String>>, SqlError> {
-        match call.argument::<Vec<Option<String>>>(position) {
-            None => Ok(None),
-            Some(elements) => elements.into_iter().collect::<Option<Vec<_>>>().map(Some).ok_or_else(|| {
-                SqlError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "a list has a NULL element")
-                    .hint("Leave the element out.")
-            }),
-        }
+    // A NULL element is judged as an empty one.
+    let texts = |position| {
+        let elements = call.argument::<Vec<Option<String>>>(position)?;
+        Some(
+            elements
+                .into_iter()
+                .map(Option::unwrap_or_default)
+                .collect::<Vec<_>>(),
+        )
     };
     let interval = call.argument::<Interval>(10);
     let row = Row {
         kind: call.argument(0).unwrap_or_default(),
         options,
         name: call.argument(2).unwrap_or_default(),
-        issuers: texts(3)?.unwrap_or_default(),
-        audiences: texts(4)?.unwrap_or_default(),
+        issuers: texts(3).unwrap_or_default(),
+        audiences: texts(4).unwrap_or_default(),
         any_audience: call.argument(5).unwrap_or(false),
-        authorized_parties: texts(6)?.unwrap_or_default(),
+        authorized_parties: texts(6).unwrap_or_default(),
         role_claim: call.argument(7).unwrap_or_else(|| "role".to_owned()),
-        allowed_roles: texts(8)?,
+        allowed_roles: texts(8),
         default_role: call.argument(9),
         clock_skew: interval.map_or(30.0, registry::seconds),
-        algorithms: texts(11)?,
+        algorithms: texts(11),
         jwks: call.argument::<JsonString>(12).map(|text| text.0),
         jwks_uri: call.argument(13),
         for_requests: call.argument(14).unwrap_or(true),

@@ -49,14 +49,23 @@ c_function!(
 
 fn arguments(call: Call) -> Result<(Arc<Provider>, String), SqlError> {
     let missing = |name: &str| {
-        SqlError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("{name} is NULL or empty"))
-            .hint("SELECT provider, kid FROM third_party_auth.signing_key lists the known keys.")
+        SqlError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("{name} is NULL or empty"),
+        )
+        .hint("SELECT provider, kid FROM third_party_auth.signing_key lists the known keys.")
     };
-    let given = |position| call.argument::<String>(position).filter(|text| !text.is_empty());
+    let given = |position| {
+        call.argument::<String>(position)
+            .filter(|text| !text.is_empty())
+    };
     let name = given(0).ok_or_else(|| missing("provider"))?;
     let kid = given(1).ok_or_else(|| missing("kid"))?;
     registry::accept_invalidations();
     let loaded = registry::current()?;
-    let provider = loaded.registry.by_name(&name).ok_or_else(|| unknown_provider(&name))?;
+    let provider = loaded
+        .registry
+        .by_name(&name)
+        .ok_or_else(|| unknown_provider(&name))?;
     Ok((Arc::clone(provider), kid))
 }

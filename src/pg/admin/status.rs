@@ -65,13 +65,34 @@ fn provider_status() -> TableIterator<
                 .filter(|error| !error.is_empty()),
             source.map_or(0, |source| source.failures.min(i32::MAX as u32) as i32),
             is_persisted(provider, fetching.as_ref(), stored),
-            problem(provider, &loaded, source, keys.as_deref(), fetched_at.max(stored)),
+            problem(
+                provider,
+                &loaded,
+                source,
+                keys.as_deref(),
+                fetched_at.max(stored),
+            ),
         ));
     }
     for (name, kind, enabled, error) in &loaded.problems {
-        let problem = format!("the row is not valid and verifies nothing: {}", error.message);
+        let problem = format!(
+            "the row is not valid and verifies nothing: {}",
+            error.message
+        );
         rows.push((
-            name.clone(), kind.clone(), None, None, *enabled, None, 0, None, None, None, None, 0, false,
+            name.clone(),
+            kind.clone(),
+            None,
+            None,
+            *enabled,
+            None,
+            0,
+            None,
+            None,
+            None,
+            None,
+            0,
+            false,
             Some(problem),
         ));
     }
@@ -99,7 +120,9 @@ fn stored_at(provider: &Provider) -> f64 {
         return 0.0;
     };
     let stored = registry::stored().ok();
-    let stored = stored.as_ref().and_then(|stored| stored.get(&provider.name));
+    let stored = stored
+        .as_ref()
+        .and_then(|stored| stored.get(&provider.name));
     stored
         .filter(|stored| stored.address == registry::address_text(address))
         .map_or(0.0, |stored| stored.fetched_at)
@@ -109,7 +132,9 @@ fn stored_at(provider: &Provider) -> f64 {
 fn is_persisted(provider: &Provider, fetching: Option<&Fetching>, stored: f64) -> bool {
     match (&provider.keys, fetching) {
         (KeySource::Pinned(_), _) => true,
-        (KeySource::Fetched(_), Some(fetching)) if fetching.source.generation != 0 => fetching.persisted,
+        (KeySource::Fetched(_), Some(fetching)) if fetching.source.generation != 0 => {
+            fetching.persisted
+        }
         (KeySource::Fetched(_), _) => stored > 0.0,
     }
 }
@@ -127,7 +152,9 @@ fn jwks_uri(provider: &Provider, source: Option<&Source>) -> Option<String> {
 fn origin(provider: &Provider, source: Option<&Source>, stored: f64) -> Option<&'static str> {
     match &provider.keys {
         KeySource::Pinned(_) => Some("pinned"),
-        KeySource::Fetched(_) if source.is_some_and(|source| source.generation != 0) => Some("fetched"),
+        KeySource::Fetched(_) if source.is_some_and(|source| source.generation != 0) => {
+            Some("fetched")
+        }
         KeySource::Fetched(_) if stored > 0.0 => Some("stored"),
         KeySource::Fetched(_) => None,
     }
@@ -154,18 +181,23 @@ fn problem(
     }
     let max_stale = super::super::settings::max_stale().as_secs_f64();
     if keys.is_some() && clock::unix_time() - confirmed_at > max_stale {
-        return Some("stale: the keys could not be confirmed within max_stale and are not trusted".to_owned());
+        return Some(
+            "stale: the keys could not be confirmed within max_stale and are not trusted"
+                .to_owned(),
+        );
     }
     match source {
-        Some(source) if !source.last_error.is_empty() => {
-            Some(format!("the last fetch failed: {}", source.last_error.as_str()))
-        }
+        Some(source) if !source.last_error.is_empty() => Some(format!(
+            "the last fetch failed: {}",
+            source.last_error.as_str()
+        )),
         Some(_) if keys.is_some() => None,
         _ if loaded.own.contains(&provider.name) => {
             Some("keys are fetched once the transaction is committed".to_owned())
         }
         None if !shared::has_free_slot() => Some(
-            "no slot: raise third_party_auth.max_providers and restart; keys are not fetched".to_owned(),
+            "no slot: raise third_party_auth.max_providers and restart; keys are not fetched"
+                .to_owned(),
         ),
         _ => Some("no keys yet".to_owned()),
     }
@@ -194,9 +226,10 @@ fn known_keys() -> TableIterator<
         let keys: Option<Arc<KeySet>> = keyring::listed(provider).ok().flatten();
         for key in keys.iter().flat_map(|keys| &keys.keys) {
             let thumbprint = key.thumbprint.to_string();
-            let by_kid = key.kid.as_ref().is_some_and(|kid| {
-                loaded.registry.is_kid_revoked(provider, kid.shown())
-            });
+            let by_kid = key
+                .kid
+                .as_ref()
+                .is_some_and(|kid| loaded.registry.is_kid_revoked(provider, kid.shown()));
             rows.push((
                 provider.name.clone(),
                 key.kid.as_ref().map(|kid| kid.shown().to_owned()),
@@ -246,7 +279,16 @@ fn worker_status() -> TableIterator<
     TableIterator::new(row.into_iter().map(
         |(pid, started_at, age, restarts, providers, keys, waiters, missing_slot)| {
             let started_at = started_at.and_then(clock::to_timestamp);
-            (pid, started_at, age, restarts, providers, keys, waiters, missing_slot)
+            (
+                pid,
+                started_at,
+                age,
+                restarts,
+                providers,
+                keys,
+                waiters,
+                missing_slot,
+            )
         },
     ))
 }

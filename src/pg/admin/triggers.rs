@@ -185,7 +185,8 @@ pub fn warn_if_full(row: &Row) {
                 row.name,
                 settings::max_providers()
             ),
-            hint: "Its keys are not fetched. Raise third_party_auth.max_providers and restart.".to_owned(),
+            hint: "Its keys are not fetched. Raise third_party_auth.max_providers and restart."
+                .to_owned(),
         });
     }
 }

@@ -14,7 +14,9 @@ use crate::cache::text::Text;
 use crate::fetch::{self, FetchError, Outcome, Validators, schedule};
 use crate::provider::KeyAddress;
 use parking_lot::Mutex;
-use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerStatus, DynamicBackgroundWorker, SignalWakeFlags};
+use pgrx::bgworkers::{
+    BackgroundWorker, BackgroundWorkerStatus, DynamicBackgroundWorker, SignalWakeFlags,
+};
 use pgrx::{log, pg_guard, pg_sys, warning};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -239,7 +241,8 @@ impl Fetcher {
                     .collect();
                 let grace = ticks(settings::removed_key_grace());
                 let etag = Text::cut(validators.etag.as_deref().unwrap_or_default());
-                let last_modified = Text::cut(validators.last_modified.as_deref().unwrap_or_default());
+                let last_modified =
+                    Text::cut(validators.last_modified.as_deref().unwrap_or_default());
                 let jwks_uri = Text::cut(&jwks_uri);
                 shared::locked(|state| {
                     let position = state.table.find(address)?;
@@ -269,7 +272,11 @@ impl Fetcher {
                 shared::announce();
             }
             Some((Err(_), _)) => {
-                self.failed(address, now, "no room: third_party_auth.max_keys is reached");
+                self.failed(
+                    address,
+                    now,
+                    "no room: third_party_auth.max_keys is reached",
+                );
             }
             // Unsubscribed meanwhile.
             None => {}

@@ -22,7 +22,8 @@ use std::ptr;
 pub extern "C-unwind" fn third_party_auth_sync(argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGTERM);
     // SAFETY: the fetcher passed an OID.
-    let database = unsafe { pg_sys::Oid::from_datum(argument, false) }.map_or(CATALOG, |oid| oid.to_u32());
+    let database =
+        unsafe { pg_sys::Oid::from_datum(argument, false) }.map_or(CATALOG, |oid| oid.to_u32());
     if database == CATALOG {
         list_databases();
     } else {
@@ -106,7 +107,9 @@ fn synchronise(database: u32) {
         }
         for write in written.iter().flatten() {
             let (generation, at) = (write.source.generation, write.source.fetched_at);
-            state.table.persisted(database, write.position, generation, at);
+            state
+                .table
+                .persisted(database, write.position, generation, at);
         }
         databases::succeed(&mut state.header.databases, database, has_extension, now);
     });
@@ -116,8 +119,9 @@ fn synchronise(database: u32) {
 
 /// Rows into shared memory, keys into the table.
 fn carry(database: u32) -> Vec<Write> {
-    let Ok(loaded) = registry::current() else {
-        return Vec::new();
+    let loaded = match registry::current() {
+        Ok(loaded) => loaded,
+        Err(undecided) => pgrx::error!("pg_third_party_auth: {}", undecided.message_and_hint().0),
     };
     let wanted = registry::wanted_addresses(&loaded);
     let now = clock::ticks();

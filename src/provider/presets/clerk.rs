@@ -52,7 +52,9 @@ fn issuer(options: &Options<'_>) -> Result<String, OptionError> {
 
 /// Lower-case host name labels, and a port at most: exactly what can stand in an issuer.
 fn is_host_and_port(text: &str) -> bool {
-    let (host, port) = text.split_once(':').map_or((text, None), |(h, p)| (h, Some(p)));
+    let (host, port) = text
+        .split_once(':')
+        .map_or((text, None), |(h, p)| (h, Some(p)));
     let label = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
@@ -62,5 +64,7 @@ fn is_host_and_port(text: &str) -> bool {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     host.split('.').all(label)
-        && port.is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok())
+        && port.is_none_or(|port| {
+            port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
+        })
 }

@@ -54,8 +54,10 @@ create or replace function public.is_supabase_or_firebase_project_jwt()
 select test.attempt('', :'read') as nobody, test.attempt('', :'read', claims => :'forged') as forged,
        test.attempt(:'firebase_user', :'read') as own_token_only,
        test.attempt(:'firebase_foreign', :'read', claims => :'forged') as foreign_with_forged_claims;
+set search_path = pg_catalog;
 select polname, polpermissive, pg_get_expr(polqual, polrelid) as using
 from pg_policy where polrelid = 'public.document'::regclass order by 1;
+reset search_path;
 
 -- Still open, as the guide's policy left it: it is for the role authenticated only.
 select test.attempt('', :'read', role => 'anon') as anon_before;

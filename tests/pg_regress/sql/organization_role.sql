@@ -61,7 +61,8 @@ from (values
     (13, 'not a session token', :'clerk_template'),
     (14, 'another provider', :'firebase_user'),
     (15, 'role service_role', :'clerk_service_role'),
-    (16, 'no token', '')
+    (16, 'no role claim', :'clerk_no_role'),
+    (17, 'no token', '')
 ) as t (n, name, token)
 order by n;
 

@@ -4,8 +4,8 @@
 \set tokens :abs_srcdir '/common/tokens.sql'
 \i :tokens
 
-\set objects 'select what, object, array(select case a.grantee when 0 then \'PUBLIC\' else a.grantee::regrole::text end || \': \' || string_agg(a.privilege_type, \', \' order by a.privilege_type) from aclexplode(acl) a group by a.grantee order by 1) as privileges from (select \'function\' as what, p.oid::regprocedure::text as object, coalesce(p.proacl, acldefault(\'f\', p.proowner)) as acl from pg_proc p join pg_depend d on d.objid = p.oid and d.classid = \'pg_proc\'::regclass and d.deptype = \'e\' join pg_extension e on e.oid = d.refobjid and e.extname = \'pg_third_party_auth\' union all select case c.relkind when \'v\' then \'view\' else \'table\' end, c.oid::regclass::text, coalesce(c.relacl, acldefault(\'r\', c.relowner)) from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = \'third_party_auth\' and c.relkind in (\'r\', \'v\', \'S\', \'m\', \'p\') union all select \'schema\', n.nspname, coalesce(n.nspacl, acldefault(\'n\', n.nspowner)) from pg_namespace n where n.nspname = \'third_party_auth\') as o order by what, object collate "C"'
-create temporary view extension_objects as :objects;
+\set objects :abs_srcdir '/common/extension_objects.sql'
+\i :objects
 select * from extension_objects;
 
 -- As anon.
@@ -93,13 +93,17 @@ alter default privileges grant all on sequences to anon;
 alter default privileges grant all on types to anon;
 create schema extensions;
 create extension pg_third_party_auth schema extensions;
-create temporary view extension_objects as :objects;
-create temporary table widened as table extension_objects;
+\i :objects
 select * from extension_objects where exists (select from unnest(privileges) p where p like 'anon:%');
 select * from extension_objects where exists (select from unnest(privileges) p where p like 'PUBLIC:%') and what <> 'function';
 select what, count(*), count(*) filter (where exists (select from unnest(privileges) p where p = 'PUBLIC: EXECUTE')) as public
 from extension_objects group by what order by what;
--- A member of the extension in another schema cannot be replaced by what somebody put there before.
+-- Or nothing to anyone: policies still run as whoever asks.
+drop extension pg_third_party_auth;
+alter default privileges revoke all on functions from public;
+create extension pg_third_party_auth schema extensions;
+select count(*) from extension_objects where what = 'function' and 'PUBLIC: EXECUTE' = any (privileges);
+-- What somebody put there before is neither taken over nor kept.
 drop extension pg_third_party_auth;
 create schema third_party_auth;
 create extension pg_third_party_auth schema extensions;

@@ -3,8 +3,6 @@
 \set tokens :abs_srcdir '/common/tokens.sql'
 \i :tokens
 set search_path = third_party_auth, extensions;
--- The context of an error names internal statements.
-\set SHOW_CONTEXT never
 
 -- Each kind registers under its own name, and an identical repeat answers the row.
 begin;

@@ -35,7 +35,8 @@ select provider, kind, issuer, enabled, source, key_count, problem from third_pa
     'https://issuer.example.com/', audiences => '{api}', jwks => :'oidc_jwks');
 
 -- What a gateway does with a request: the role that the token asks for, the token as a header, and the
--- claims. The statement is undone. Answers how many rows it touched, or why it failed.
+-- claims. The statement is undone. Answers how many rows it touched, whether a policy refused it, or why
+-- else it failed.
 create schema test;
 grant usage on schema test to public;
 create function test.attempt(token text, statement text, role text default 'authenticated',
@@ -53,6 +54,8 @@ begin
 exception
     when sqlstate 'UNDO0' then
         return touched || ' rows';
+    when insufficient_privilege then
+        return case when sqlerrm like '%violates row-level security policy%' then 'refused' else sqlerrm end;
     when others then
         return sqlstate || ' ' || sqlerrm;
 end

@@ -1,0 +1,391 @@
+//! Keys come, change and go as their provider says.
+
+use crate::cluster::{Cluster, failure};
+use crate::setting::{
+    Setting, Signer, add_oidc, another_idp, claims, create_extension, now, refusal, text, trust, verify,
+};
+use crate::support::{Authority, Behaviour, IdentityProvider};
+use postgres::Client;
+use serde_json::{Value, json};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longer than a machine under load needs, shorter than anything that was not meant to be waited for.
+const QUICK: Duration = Duration::from_secs(2);
+
+/// A provider of each kind: what registers it, and claims that its tokens have.
+fn kinds(idp: &IdentityProvider) -> Vec<(&'static str, String, Value)> {
+    let (issuer, port) = (idp.issuer(), idp.port());
+    let common = |issuer: &str| json!({"iss": issuer, "sub": "ada", "iat": now(), "exp": now() + 3600});
+    let with = |mut claims: Value, more: Value| {
+        for (name, value) in more.as_object().expect("an object") {
+            claims[name.as_str()] = value.clone();
+        }
+        claims
+    };
+    let supabase = format!("{issuer}/auth/v1");
+    vec![
+        ("oidc", add_oidc("oidc", &issuer), claims(&issuer)),
+        (
+            "clerk",
+            format!("SELECT third_party_auth.add_clerk('localhost:{port}')"),
+            with(common(&issuer), json!({"sub": "user_1", "sid": "sess_1"})),
+        ),
+        (
+            "supabase",
+            format!("SELECT third_party_auth.add_supabase('{supabase}')"),
+            with(common(&supabase), json!({"aud": "authenticated", "session_id": "1"})),
+        ),
+        (
+            "firebase",
+            format!("SELECT third_party_auth.add_firebase('p-1', jwks_uri => '{}')", idp.jwks_uri()),
+            with(
+                common("https://securetoken.google.com/p-1"),
+                json!({"aud": "p-1", "auth_time": now() - 5}),
+            ),
+        ),
+    ]
+}
+
+#[test]
+fn keys_are_fetched_once_a_registration_is_committed_and_the_first_token_waits_for_them() {
+    let setting = Setting::new("commit");
+    let mut client = setting.cluster.superuser();
+    client.batch_execute("SET third_party_auth.key_wait = '10 s'").unwrap();
+    for number in 0..kinds(&setting.idp).len() {
+        let idp = another_idp(&setting.authority);
+        let signer = Signer::rsa("one");
+        idp.publish(vec![signer.jwk()]);
+        idp.publish_at("/auth/v1/.well-known/jwks.json", vec![signer.jwk()]);
+        let (kind, registration, claims) = kinds(&idp).remove(number);
+        let token = signer.token(&claims);
+
+        let mut transaction = client.transaction().unwrap();
+        transaction.batch_execute(&registration).unwrap();
+        let query = "SELECT verify_third_party_jwt($1)";
+        let (code, error) = failure(transaction.query_one(query, &[&token]));
+        assert_eq!((code.as_str(), idp.fetches()), ("58000", 0), "{kind}: {error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("Commit")), "{kind}: {error:?}");
+        transaction.rollback().unwrap();
+
+        client.batch_execute(&registration).unwrap();
+        assert_eq!(verify(&mut client, &token).expect(kind), claims["sub"], "{kind}");
+        assert_eq!(idp.fetches(), 1, "{kind}");
+    }
+}
+
+#[test]
+fn a_rotated_key_is_picked_up_by_its_first_token_in_one_fetch() {
+    let setting = Setting::new("rotation");
+    let mut client = setting.cluster.superuser();
+    let (first, second) = (Signer::new("first"), Signer::new("second"));
+    setting.idp.publish(vec![first.jwk()]);
+    setting.register(&mut client);
+    assert_eq!(verify(&mut client, &setting.token(&first)).unwrap(), "ada");
+    assert_eq!(setting.idp.fetches(), 1);
+
+    setting.idp.publish(vec![second.jwk()]);
+    assert_eq!(verify(&mut client, &setting.token(&second)).unwrap(), "ada");
+    assert_eq!(setting.idp.fetches(), 2);
+    // What it has not published any more stays good for removed_key_grace, here in other sessions too.
+    let mut other = setting.cluster.superuser();
+    for signer in [&first, &second] {
+        assert_eq!(verify(&mut other, &setting.token(signer)).unwrap(), "ada");
+    }
+    assert_eq!(setting.idp.fetches(), 2);
+}
+
+#[test]
+fn sessions_that_meet_a_new_key_together_share_its_fetch() {
+    let setting = Setting::new("together");
+    let mut client = setting.cluster.superuser();
+    let (first, second) = (Signer::new("first"), Signer::new("second"));
+    setting.idp.publish(vec![first.jwk()]);
+    setting.register(&mut client);
+    setting.idp.publish(vec![second.jwk()]);
+    // Slow enough that all of them wait.
+    setting.idp.behave(Behaviour::Slow(Duration::from_millis(500)));
+    let token = setting.token(&second);
+    let clients: Vec<Client> = (0..4).map(|_| setting.cluster.superuser()).collect();
+    let together = clients.into_iter().map(|mut client| {
+        let token = token.clone();
+        thread::spawn(move || {
+            client.batch_execute("SET third_party_auth.key_wait = '10 s'").unwrap();
+            verify(&mut client, &token).unwrap()
+        })
+    });
+    for session in together.collect::<Vec<_>>() {
+        assert_eq!(session.join().unwrap(), "ada");
+    }
+    // One that asks when the first fetch has begun has to wait for the second: the first might have
+    // read the old keys.
+    let fetches = setting.idp.fetches() - 1;
+    assert!((1..=2).contains(&fetches), "{fetches} fetches");
+}
+
+#[test]
+fn a_flood_of_unknown_key_ids_causes_few_fetches() {
+    let setting = Setting::new("flood");
+    let mut client = setting.cluster.superuser();
+    let signer = Signer::new("known");
+    setting.idp.publish(vec![signer.jwk()]);
+    let start = Instant::now();
+    setting.register(&mut client);
+    let sessions: Vec<_> = (0..8)
+        .map(|session| {
+            let mut client = setting.cluster.superuser();
+            let issuer = setting.idp.issuer();
+            thread::spawn(move || -> Vec<String> {
+                let refused = |number| {
+                    let unknown = Signer::new(&format!("unknown {session} {number}"));
+                    refusal(&mut client, &unknown.token(&claims(&issuer)))
+                };
+                (0..25).map(refused).collect()
+            })
+        })
+        .collect();
+    let answers: Vec<String> = sessions.into_iter().flat_map(|s| s.join().unwrap()).collect();
+    let allowed = 5 + start.elapsed().as_secs() as usize / 10;
+    assert_eq!(answers.len(), 200);
+    let known = ["28000 unknown_key", "58000 budget_spent", "58000 too_many_waiters"];
+    for answer in &answers {
+        assert!(known.contains(&answer.as_str()), "{answer}");
+    }
+    // The flood has emptied the budget: not every one could be looked for.
+    assert!(answers.iter().any(|answer| answer.starts_with("58000")), "{answers:?}");
+    let fetches = (setting.idp.fetches(), setting.idp.discovery_fetches());
+    assert!(fetches.0 <= allowed && fetches.1 <= allowed, "{fetches:?}, {allowed} allowed");
+
+    // Nobody else notices.
+    let start = Instant::now();
+    assert_eq!(verify(&mut client, &setting.token(&signer)).unwrap(), "ada");
+    assert!(start.elapsed() < QUICK);
+}
+
+#[test]
+fn an_absent_key_id_is_not_looked_for_twice() {
+    let setting = Setting::new("absent");
+    let mut client = setting.cluster.superuser();
+    setting.idp.publish(vec![Signer::new("known").jwk()]);
+    setting.register(&mut client);
+    let token = setting.token(&Signer::new("unknown"));
+    assert_eq!(refusal(&mut client, &token), "28000 unknown_key");
+    let fetches = setting.idp.fetches();
+    assert_eq!(fetches, 2);
+    for mut client in [client, setting.cluster.superuser()] {
+        assert_eq!(refusal(&mut client, &token), "28000 unknown_key");
+    }
+    assert_eq!(setting.idp.fetches(), fetches);
+}
+
+#[test]
+fn a_provider_that_is_down_changes_nothing_for_known_keys() {
+    let setting = Setting::new("down");
+    let mut client = setting.cluster.superuser();
+    let (known, new) = (Signer::new("known"), Signer::new("new"));
+    setting.idp.publish(vec![known.jwk()]);
+    setting.register(&mut client);
+    let (known, unknown) = (setting.token(&known), setting.token(&new));
+    setting.idp.stop();
+    for _ in 0..2 {
+        let start = Instant::now();
+        assert_eq!(refusal(&mut client, &unknown), "58000 keys_not_fetched");
+        assert_eq!(verify(&mut client, &known).unwrap(), "ada");
+        assert!(start.elapsed() < QUICK, "{:?}", start.elapsed());
+    }
+    let failures = "SELECT (consecutive_failures > 0 AND problem LIKE '%refused%')::text \
+                    FROM third_party_auth.status";
+    assert_eq!(text(&mut client, failures).as_deref(), Some("true"));
+
+    setting.idp.publish(vec![new.jwk()]);
+    setting.idp.resume();
+    setting.cluster.eventually("the new key is accepted", || verify(&mut client, &unknown).is_ok());
+    let healed = "SELECT (consecutive_failures = 0 AND problem IS NULL)::text FROM third_party_auth.status";
+    assert_eq!(text(&mut client, healed).as_deref(), Some("true"));
+}
+
+#[test]
+fn a_provider_that_hangs_holds_nobody_longer_than_key_wait() {
+    let setting = Setting::new("hangs");
+    let mut client = setting.cluster.superuser();
+    let known = Signer::new("known");
+    setting.idp.publish(vec![known.jwk()]);
+    setting.register(&mut client);
+    setting.idp.behave(Behaviour::TlsStall);
+    client.batch_execute("SET third_party_auth.key_wait = '300 ms'").unwrap();
+    let unknown = setting.token(&Signer::new("unknown"));
+    let start = Instant::now();
+    assert_eq!(refusal(&mut client, &unknown), "58000 keys_not_fetched");
+    let waited = start.elapsed();
+    assert!((Duration::from_millis(250)..QUICK).contains(&waited), "{waited:?}");
+    assert_eq!(verify(&mut client, &setting.token(&known)).unwrap(), "ada");
+
+    // A wait can be cancelled.
+    client.batch_execute("SET third_party_auth.key_wait = '10 s'; SET statement_timeout = '300 ms'").unwrap();
+    let start = Instant::now();
+    assert_eq!(failure(verify(&mut client, &unknown)).0, "57014");
+    assert!(start.elapsed() < QUICK, "{:?}", start.elapsed());
+
+    // And a fast shutdown does not wait for the provider.
+    let start = Instant::now();
+    drop(client);
+    setting.cluster.restart(crate::cluster::Stop::Fast);
+    assert!(start.elapsed() < 2 * QUICK, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_bad_answer_never_replaces_good_keys() {
+    let setting = Setting::with("bad", &["third_party_auth.http_timeout = '1 s'"]);
+    let mut client = setting.cluster.superuser();
+    for (number, behaviour) in [
+        Behaviour::Slow(Duration::from_secs(10)),
+        Behaviour::Drip,
+        Behaviour::Reset,
+        Behaviour::Truncated,
+        Behaviour::Garbage,
+        Behaviour::NotHttp,
+        Behaviour::Html,
+        Behaviour::EmptyBody,
+        Behaviour::EmptySet,
+        Behaviour::Status(500),
+        Behaviour::Redirect("https://localhost/".to_owned()),
+        Behaviour::Huge,
+        Behaviour::OnlyOddKeys,
+        Behaviour::DiscoveryStatus(404),
+        Behaviour::WrongDiscoveryIssuer,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // A provider of its own for each: an address that has failed is left in peace for some seconds.
+        let idp = another_idp(&setting.authority);
+        let (name, signer) = (format!("idp{number}"), Signer::new("one"));
+        idp.publish(vec![signer.jwk()]);
+        client.batch_execute(&add_oidc(&name, &idp.issuer())).unwrap();
+        setting.wait_until_stored(&mut client, &name);
+        idp.publish(vec![Signer::new("two").jwk()]);
+        idp.behave(behaviour.clone());
+        let query = "SELECT last_error IS NOT NULL, consecutive_failures, key_count, persisted \
+                     FROM third_party_auth.refresh($1)";
+        let row = client.query_one(query, &[&name]).unwrap();
+        let row: (bool, i32, i32, bool) = (row.get(0), row.get(1), row.get(2), row.get(3));
+        assert_eq!(row, (true, 1, 1, true), "{behaviour:?}");
+        let token = signer.token(&claims(&idp.issuer()));
+        assert_eq!(verify(&mut client, &token).unwrap(), "ada", "{behaviour:?}");
+    }
+}
+
+#[test]
+fn the_views_tell_what_is_the_case() {
+    let setting = Setting::new("views");
+    let mut client = setting.cluster.superuser();
+    let signer = Signer::new("one");
+    setting.idp.publish(vec![signer.jwk()]);
+    setting.register(&mut client);
+    let issuer = setting.idp.issuer();
+    let status = "SELECT format('%s %s %s %s %s %s %s %s %s %s', provider, kind, issuer, jwks_uri, \
+                  enabled, source, key_count, last_error, consecutive_failures, problem) \
+                  FROM third_party_auth.status";
+    let expected = format!("idp oidc {issuer} {} t fetched 1  0 ", setting.idp.jwks_uri());
+    assert_eq!(text(&mut client, status).unwrap(), expected);
+    let times = "SELECT (fetched_at <= now() AND fetched_at > now() - interval '1 min' \
+                 AND last_attempt_at <= fetched_at AND next_refresh_at > now())::text \
+                 FROM third_party_auth.status";
+    assert_eq!(text(&mut client, times).unwrap(), "true");
+
+    let keys = "SELECT format('%s %s %s %s %s %s', provider, kid, algorithm, key_type, \
+                first_seen_at <= last_seen_at, revoked) FROM third_party_auth.signing_key";
+    assert_eq!(text(&mut client, keys).unwrap(), "idp one ES256 EC t f");
+    client.batch_execute("SELECT third_party_auth.revoke_key('idp', 'one')").unwrap();
+    assert_eq!(text(&mut client, keys).unwrap(), "idp one ES256 EC t t");
+
+    let worker = "SELECT format('%s %s %s %s %s %s', restarts, providers, keys, waiters, missing_slot, \
+                  heartbeat_age < 5 AND started_at < now()) FROM third_party_auth.worker";
+    assert_eq!(text(&mut client, worker).unwrap(), "0 1 1 0 f t");
+    client.batch_execute("SELECT third_party_auth.remove_provider('idp')").unwrap();
+    let providers = "SELECT providers::text FROM third_party_auth.worker";
+    setting.cluster.eventually("its slot is given back", || text(&mut client, providers).unwrap() == "0");
+    assert_eq!(text(&mut client, "SELECT count(*)::text FROM third_party_auth.status").unwrap(), "0");
+}
+
+#[test]
+fn refresh_fetches_now_and_returns_the_row() {
+    let setting = Setting::new("now");
+    let mut client = setting.cluster.superuser();
+    let (first, second) = (Signer::new("first"), Signer::new("second"));
+    setting.idp.publish(vec![first.jwk()]);
+    setting.register(&mut client);
+    setting.idp.publish(vec![first.jwk(), second.jwk()]);
+    for (call, keys, fetches) in [("refresh('idp')", 2, 2), ("refresh()", 2, 3)] {
+        let query = format!("SELECT provider, key_count, last_error FROM third_party_auth.{call}");
+        let rows = client.query(&query, &[]).unwrap();
+        assert_eq!(rows.len(), 1, "{call}");
+        let row: (&str, i32, Option<&str>) = (rows[0].get(0), rows[0].get(1), rows[0].get(2));
+        assert_eq!(row, ("idp", keys, None), "{call}");
+        assert_eq!(setting.idp.fetches(), fetches, "{call}");
+    }
+    let unknown = client.query("SELECT * FROM third_party_auth.refresh('nobody')", &[]);
+    assert_eq!(failure(unknown).0, "42704");
+
+    let idp = another_idp(&setting.authority);
+    let mut transaction = client.transaction().unwrap();
+    transaction.batch_execute(&add_oidc("new", &idp.issuer())).unwrap();
+    let (code, error) = failure(transaction.query("SELECT * FROM third_party_auth.refresh('new')", &[]));
+    assert_eq!(code, "55000");
+    assert!(error.hint().is_some_and(|hint| hint.contains("Commit")), "{error:?}");
+}
+
+#[test]
+fn a_withdrawn_key_is_refused_after_a_refresh_and_its_grace() {
+    let setting = Setting::new("withdrawn");
+    let mut client = setting.cluster.superuser();
+    let (old, new) = (Signer::new("old"), Signer::new("new"));
+    setting.idp.publish(vec![old.jwk(), new.jwk()]);
+    setting.register(&mut client);
+    let token = setting.token(&old);
+    assert_eq!(verify(&mut client, &token).unwrap(), "ada");
+    client.batch_execute("ALTER SYSTEM SET third_party_auth.removed_key_grace = '1 s'").unwrap();
+    setting.reload(&mut client);
+    setting.idp.publish(vec![new.jwk()]);
+    client.batch_execute("SELECT third_party_auth.refresh()").unwrap();
+    setting.cluster.eventually("the withdrawn key is refused", || verify(&mut client, &token).is_err());
+    assert_eq!(refusal(&mut client, &token), "28000 unknown_key");
+    assert_eq!(verify(&mut client, &setting.token(&new)).unwrap(), "ada");
+}
+
+#[test]
+fn new_material_under_an_old_key_id_is_picked_up() {
+    let setting = Setting::new("material");
+    let mut client = setting.cluster.superuser();
+    let (old, new) = (Signer::new("same"), Signer::new("same"));
+    setting.idp.publish(vec![old.jwk()]);
+    setting.register(&mut client);
+    setting.idp.publish(vec![new.jwk()]);
+    assert_eq!(verify(&mut client, &setting.token(&new)).unwrap(), "ada");
+    assert_eq!(setting.idp.fetches(), 2);
+    let forged = setting.token(&Signer::new("same"));
+    assert_eq!(refusal(&mut client, &forged), "28000 bad_signature");
+}
+
+#[test]
+fn what_keeps_keys_from_being_fetched_is_told() {
+    let authority = Authority::new();
+    let [ca_file, networks] = trust(&authority);
+    for (name, conf, word) in [("ca", networks, "certificate"), ("networks", ca_file, "allowed_networks")] {
+        let idp = another_idp(&authority);
+        let signer = Signer::new("one");
+        idp.publish(vec![signer.jwk()]);
+        let cluster = Cluster::start(name, &[&conf]);
+        let mut client = cluster.superuser();
+        create_extension(&mut client);
+        client.batch_execute(&add_oidc("idp", &idp.issuer())).unwrap();
+        let query = "SELECT coalesce(last_error, '') FROM third_party_auth.status";
+        cluster.eventually("an error is told", || text(&mut client, query).unwrap() != "");
+        let told = text(&mut client, query).unwrap();
+        assert!(told.contains(word), "{told}");
+        let (code, error) = failure(verify(&mut client, &signer.token(&claims(&idp.issuer()))));
+        assert_eq!(code, "58000");
+        assert!(error.message().contains(word), "{error:?}");
+        assert_eq!(idp.fetches(), 0);
+    }
+}

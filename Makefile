@@ -25,7 +25,7 @@ install: setup ## builds for release and installs into the server that PG_CONFIG
 	@PG_CONFIG=$(PG_CONFIG) tools/install.sh
 
 bench: setup ## measures the budgets (ARGS are passed on)
-	@. tools/env.sh && cargo run --quiet --release --example bench -- $(ARGS)
+	@tools/bench.sh $(ARGS)
 
 regress-update: setup ## accepts what the golden SQL tests print now
 	@tools/regress.sh --update

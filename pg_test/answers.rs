@@ -142,7 +142,8 @@ mod tests {
     #[pg_test]
     fn a_policy_that_calls_unwrapped_is_a_plain_filter() {
         run("create table pg_temp.t (organization_id text)");
-        run("create function pg_temp.plan(query text) returns text language plpgsql as $$
+        run(
+            "create function pg_temp.plan(query text) returns text language plpgsql as $$
              declare
                  line text;
                  plan text = '';
@@ -151,9 +152,11 @@ mod tests {
                      plan = plan || line || e'\\n';
                  end loop;
                  return plan;
-             end $$");
-        let plan: Option<String> =
-            value("select pg_temp.plan('select from pg_temp.t where organization_id = jwt_org_id()')");
+             end $$",
+        );
+        let plan: Option<String> = value(
+            "select pg_temp.plan('select from pg_temp.t where organization_id = jwt_org_id()')",
+        );
         let plan = plan.expect("a plan");
         assert!(
             plan.contains("Filter: (organization_id = jwt_org_id())"),

@@ -84,9 +84,13 @@ mod tests {
     fn a_token_of_this_transaction_counts_with_either_lifetime() {
         let token = Issuer::oidc("a").token(json!({}));
         for lifetime in ["transaction", "session"] {
-            run(&format!("set local third_party_auth.token_lifetime = '{lifetime}'"));
+            run(&format!(
+                "set local third_party_auth.token_lifetime = '{lifetime}'"
+            ));
             for is_local in ["true", "false"] {
-                run(&format!("select set_config('request.jwt', '{token}', {is_local})"));
+                run(&format!(
+                    "select set_config('request.jwt', '{token}', {is_local})"
+                ));
                 assert!(truth("is_third_party_jwt()"), "{lifetime} {is_local}");
             }
             run("select set_config('request.jwt', '', false)");

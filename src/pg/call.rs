@@ -97,6 +97,9 @@ macro_rules! c_function {
         }
 
         $(#[$doc])*
+        ///
+        /// # Safety
+        /// Only PostgreSQL calls it, with a valid call frame.
         #[unsafe(no_mangle)]
         pub unsafe extern "C-unwind" fn $name(
             fcinfo: pgrx::pg_sys::FunctionCallInfo,

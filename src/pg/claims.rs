@@ -13,13 +13,12 @@ pub fn to_jsonb(payload: &str) -> Option<pg_sys::Datum> {
     let pointer = text.as_ptr();
     PgTryBuilder::new(|| {
         // SAFETY: jsonb_in takes one C string and has no other argument.
-        let datum = unsafe {
+        unsafe {
             pgrx::direct_function_call_as_datum(
                 pg_sys::jsonb_in,
                 &[Some(pg_sys::Datum::from(pointer))],
             )
-        };
-        datum
+        }
     })
     .catch_others(|caught| match &caught {
         CaughtError::PostgresError(error) if is_about_the_text(error.sql_error_code()) => None,

@@ -28,6 +28,9 @@ macro_rules! answered {
         }
 
         $(#[$doc])*
+        ///
+        /// # Safety
+        /// Only PostgreSQL calls it, with a valid call frame.
         #[unsafe(no_mangle)]
         pub unsafe extern "C-unwind" fn $name(
             fcinfo: pgrx::pg_sys::FunctionCallInfo,

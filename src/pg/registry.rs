@@ -22,8 +22,11 @@ static TOUCHED: Process<Cell<bool>> = Process::new(Cell::new(false));
 static WATCHED: Process<Cell<Option<[pg_sys::Oid; 3]>>> = Process::new(Cell::new(None));
 static LISTENING: Process<Cell<bool>> = Process::new(Cell::new(false));
 static LOADED: Process<RefCell<Option<Rc<Loaded>>>> = Process::new(RefCell::new(None));
-static STORED: Process<RefCell<Option<(u64, Rc<HashMap<String, Stored>>)>>> =
-    Process::new(RefCell::new(None));
+/// With the number at which they were read.
+static STORED: Process<RefCell<Option<(u64, StoredKeys)>>> = Process::new(RefCell::new(None));
+
+/// The last good keys of each provider.
+pub type StoredKeys = Rc<HashMap<String, Stored>>;
 
 /// The registry as it was read.
 #[derive(Debug, Default)]
@@ -173,7 +176,7 @@ pub fn seconds(interval: Interval) -> f64 {
 ///
 /// # Errors
 /// [`Undecided::RegistryLocked`].
-pub fn stored() -> Result<Rc<HashMap<String, Stored>>, Undecided> {
+pub fn stored() -> Result<StoredKeys, Undecided> {
     listen();
     let counter = counter();
     if let Some((at, stored)) = STORED.get().borrow().as_ref()

@@ -2,7 +2,8 @@
 
 use crate::cluster::{Cluster, failure};
 use crate::setting::{
-    Setting, Signer, add_oidc, another_idp, claims, create_extension, now, refusal, text, trust, verify,
+    Setting, Signer, add_oidc, another_idp, claims, create_extension, now, refusal, text, trust,
+    verify,
 };
 use crate::support::{Authority, Behaviour, IdentityProvider};
 use postgres::Client;
@@ -16,7 +17,8 @@ const QUICK: Duration = Duration::from_secs(2);
 /// A provider of each kind: what registers it, and claims that its tokens have.
 fn kinds(idp: &IdentityProvider) -> Vec<(&'static str, String, Value)> {
     let (issuer, port) = (idp.issuer(), idp.port());
-    let common = |issuer: &str| json!({"iss": issuer, "sub": "ada", "iat": now(), "exp": now() + 3600});
+    let common =
+        |issuer: &str| json!({"iss": issuer, "sub": "ada", "iat": now(), "exp": now() + 3600});
     let with = |mut claims: Value, more: Value| {
         for (name, value) in more.as_object().expect("an object") {
             claims[name.as_str()] = value.clone();
@@ -34,11 +36,17 @@ fn kinds(idp: &IdentityProvider) -> Vec<(&'static str, String, Value)> {
         (
             "supabase",
             format!("SELECT third_party_auth.add_supabase('{supabase}')"),
-            with(common(&supabase), json!({"aud": "authenticated", "session_id": "1"})),
+            with(
+                common(&supabase),
+                json!({"aud": "authenticated", "session_id": "1"}),
+            ),
         ),
         (
             "firebase",
-            format!("SELECT third_party_auth.add_firebase('p-1', jwks_uri => '{}')", idp.jwks_uri()),
+            format!(
+                "SELECT third_party_auth.add_firebase('p-1', jwks_uri => '{}')",
+                idp.jwks_uri()
+            ),
             with(
                 common("https://securetoken.google.com/p-1"),
                 json!({"aud": "p-1", "auth_time": now() - 5}),
@@ -51,7 +59,9 @@ fn kinds(idp: &IdentityProvider) -> Vec<(&'static str, String, Value)> {
 fn keys_are_fetched_once_a_registration_is_committed_and_the_first_token_waits_for_them() {
     let setting = Setting::new("commit");
     let mut client = setting.cluster.superuser();
-    client.batch_execute("SET third_party_auth.key_wait = '10 s'").unwrap();
+    client
+        .batch_execute("SET third_party_auth.key_wait = '10 s'")
+        .unwrap();
     for number in 0..kinds(&setting.idp).len() {
         let idp = another_idp(&setting.authority);
         let signer = Signer::rsa("one");
@@ -64,12 +74,23 @@ fn keys_are_fetched_once_a_registration_is_committed_and_the_first_token_waits_f
         transaction.batch_execute(&registration).unwrap();
         let query = "SELECT verify_third_party_jwt($1)";
         let (code, error) = failure(transaction.query_one(query, &[&token]));
-        assert_eq!((code.as_str(), idp.fetches()), ("58000", 0), "{kind}: {error}");
-        assert!(error.hint().is_some_and(|hint| hint.contains("Commit")), "{kind}: {error:?}");
+        assert_eq!(
+            (code.as_str(), idp.fetches()),
+            ("58000", 0),
+            "{kind}: {error}"
+        );
+        assert!(
+            error.hint().is_some_and(|hint| hint.contains("Commit")),
+            "{kind}: {error:?}"
+        );
         transaction.rollback().unwrap();
 
         client.batch_execute(&registration).unwrap();
-        assert_eq!(verify(&mut client, &token).expect(kind), claims["sub"], "{kind}");
+        assert_eq!(
+            verify(&mut client, &token).expect(kind),
+            claims["sub"],
+            "{kind}"
+        );
         assert_eq!(idp.fetches(), 1, "{kind}");
     }
 }
@@ -104,13 +125,17 @@ fn sessions_that_meet_a_new_key_together_share_its_fetch() {
     setting.register(&mut client);
     setting.idp.publish(vec![second.jwk()]);
     // Slow enough that all of them wait.
-    setting.idp.behave(Behaviour::Slow(Duration::from_millis(500)));
+    setting
+        .idp
+        .behave(Behaviour::Slow(Duration::from_millis(500)));
     let token = setting.token(&second);
     let clients: Vec<Client> = (0..4).map(|_| setting.cluster.superuser()).collect();
     let together = clients.into_iter().map(|mut client| {
         let token = token.clone();
         thread::spawn(move || {
-            client.batch_execute("SET third_party_auth.key_wait = '10 s'").unwrap();
+            client
+                .batch_execute("SET third_party_auth.key_wait = '10 s'")
+                .unwrap();
             verify(&mut client, &token).unwrap()
         })
     });
@@ -144,17 +169,30 @@ fn a_flood_of_unknown_key_ids_causes_few_fetches() {
             })
         })
         .collect();
-    let answers: Vec<String> = sessions.into_iter().flat_map(|s| s.join().unwrap()).collect();
+    let answers: Vec<String> = sessions
+        .into_iter()
+        .flat_map(|s| s.join().unwrap())
+        .collect();
     let allowed = 5 + start.elapsed().as_secs() as usize / 10;
     assert_eq!(answers.len(), 200);
-    let known = ["28000 unknown_key", "58000 budget_spent", "58000 too_many_waiters"];
+    let known = [
+        "28000 unknown_key",
+        "58000 budget_spent",
+        "58000 too_many_waiters",
+    ];
     for answer in &answers {
         assert!(known.contains(&answer.as_str()), "{answer}");
     }
     // The flood has emptied the budget: not every one could be looked for.
-    assert!(answers.iter().any(|answer| answer.starts_with("58000")), "{answers:?}");
+    assert!(
+        answers.iter().any(|answer| answer.starts_with("58000")),
+        "{answers:?}"
+    );
     let fetches = (setting.idp.fetches(), setting.idp.discovery_fetches());
-    assert!(fetches.0 <= allowed && fetches.1 <= allowed, "{fetches:?}, {allowed} allowed");
+    assert!(
+        fetches.0 <= allowed && fetches.1 <= allowed,
+        "{fetches:?}, {allowed} allowed"
+    );
 
     // Nobody else notices.
     let start = Instant::now();
@@ -199,8 +237,11 @@ fn a_provider_that_is_down_changes_nothing_for_known_keys() {
 
     setting.idp.publish(vec![new.jwk()]);
     setting.idp.resume();
-    setting.cluster.eventually("the new key is accepted", || verify(&mut client, &unknown).is_ok());
-    let healed = "SELECT (consecutive_failures = 0 AND problem IS NULL)::text FROM third_party_auth.status";
+    setting.cluster.eventually("the new key is accepted", || {
+        verify(&mut client, &unknown).is_ok()
+    });
+    let healed =
+        "SELECT (consecutive_failures = 0 AND problem IS NULL)::text FROM third_party_auth.status";
     assert_eq!(text(&mut client, healed).as_deref(), Some("true"));
 }
 
@@ -212,16 +253,23 @@ fn a_provider_that_hangs_holds_nobody_longer_than_key_wait() {
     setting.idp.publish(vec![known.jwk()]);
     setting.register(&mut client);
     setting.idp.behave(Behaviour::TlsStall);
-    client.batch_execute("SET third_party_auth.key_wait = '300 ms'").unwrap();
+    client
+        .batch_execute("SET third_party_auth.key_wait = '300 ms'")
+        .unwrap();
     let unknown = setting.token(&Signer::new("unknown"));
     let start = Instant::now();
     assert_eq!(refusal(&mut client, &unknown), "58000 keys_not_fetched");
     let waited = start.elapsed();
-    assert!((Duration::from_millis(250)..QUICK).contains(&waited), "{waited:?}");
+    assert!(
+        (Duration::from_millis(250)..QUICK).contains(&waited),
+        "{waited:?}"
+    );
     assert_eq!(verify(&mut client, &setting.token(&known)).unwrap(), "ada");
 
     // A wait can be cancelled.
-    client.batch_execute("SET third_party_auth.key_wait = '10 s'; SET statement_timeout = '300 ms'").unwrap();
+    client
+        .batch_execute("SET third_party_auth.key_wait = '10 s'; SET statement_timeout = '300 ms'")
+        .unwrap();
     let start = Instant::now();
     assert_eq!(failure(verify(&mut client, &unknown)).0, "57014");
     assert!(start.elapsed() < QUICK, "{:?}", start.elapsed());
@@ -261,7 +309,9 @@ fn a_bad_answer_never_replaces_good_keys() {
         let idp = another_idp(&setting.authority);
         let (name, signer) = (format!("idp{number}"), Signer::new("one"));
         idp.publish(vec![signer.jwk()]);
-        client.batch_execute(&add_oidc(&name, &idp.issuer())).unwrap();
+        client
+            .batch_execute(&add_oidc(&name, &idp.issuer()))
+            .unwrap();
         setting.wait_until_stored(&mut client, &name);
         idp.publish(vec![Signer::new("two").jwk()]);
         idp.behave(behaviour.clone());
@@ -286,7 +336,10 @@ fn the_views_tell_what_is_the_case() {
     let status = "SELECT format('%s %s %s %s %s %s %s %s %s %s', provider, kind, issuer, jwks_uri, \
                   enabled, source, key_count, last_error, consecutive_failures, problem) \
                   FROM third_party_auth.status";
-    let expected = format!("idp oidc {issuer} {} t fetched 1  0 ", setting.idp.jwks_uri());
+    let expected = format!(
+        "idp oidc {issuer} {} t fetched 1  0 ",
+        setting.idp.jwks_uri()
+    );
     assert_eq!(text(&mut client, status).unwrap(), expected);
     let times = "SELECT (fetched_at <= now() AND fetched_at > now() - interval '1 min' \
                  AND last_attempt_at <= fetched_at AND next_refresh_at > now())::text \
@@ -296,16 +349,29 @@ fn the_views_tell_what_is_the_case() {
     let keys = "SELECT format('%s %s %s %s %s %s', provider, kid, algorithm, key_type, \
                 first_seen_at <= last_seen_at, revoked) FROM third_party_auth.signing_key";
     assert_eq!(text(&mut client, keys).unwrap(), "idp one ES256 EC t f");
-    client.batch_execute("SELECT third_party_auth.revoke_key('idp', 'one')").unwrap();
+    client
+        .batch_execute("SELECT third_party_auth.revoke_key('idp', 'one')")
+        .unwrap();
     assert_eq!(text(&mut client, keys).unwrap(), "idp one ES256 EC t t");
 
     let worker = "SELECT format('%s %s %s %s %s %s', restarts, providers, keys, waiters, missing_slot, \
                   heartbeat_age < 5 AND started_at < now()) FROM third_party_auth.worker";
     assert_eq!(text(&mut client, worker).unwrap(), "0 1 1 0 f t");
-    client.batch_execute("SELECT third_party_auth.remove_provider('idp')").unwrap();
+    client
+        .batch_execute("SELECT third_party_auth.remove_provider('idp')")
+        .unwrap();
     let providers = "SELECT providers::text FROM third_party_auth.worker";
-    setting.cluster.eventually("its slot is given back", || text(&mut client, providers).unwrap() == "0");
-    assert_eq!(text(&mut client, "SELECT count(*)::text FROM third_party_auth.status").unwrap(), "0");
+    setting.cluster.eventually("its slot is given back", || {
+        text(&mut client, providers).unwrap() == "0"
+    });
+    assert_eq!(
+        text(
+            &mut client,
+            "SELECT count(*)::text FROM third_party_auth.status"
+        )
+        .unwrap(),
+        "0"
+    );
 }
 
 #[test]
@@ -329,10 +395,16 @@ fn refresh_fetches_now_and_returns_the_row() {
 
     let idp = another_idp(&setting.authority);
     let mut transaction = client.transaction().unwrap();
-    transaction.batch_execute(&add_oidc("new", &idp.issuer())).unwrap();
-    let (code, error) = failure(transaction.query("SELECT * FROM third_party_auth.refresh('new')", &[]));
+    transaction
+        .batch_execute(&add_oidc("new", &idp.issuer()))
+        .unwrap();
+    let (code, error) =
+        failure(transaction.query("SELECT * FROM third_party_auth.refresh('new')", &[]));
     assert_eq!(code, "55000");
-    assert!(error.hint().is_some_and(|hint| hint.contains("Commit")), "{error:?}");
+    assert!(
+        error.hint().is_some_and(|hint| hint.contains("Commit")),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -344,11 +416,19 @@ fn a_withdrawn_key_is_refused_after_a_refresh_and_its_grace() {
     setting.register(&mut client);
     let token = setting.token(&old);
     assert_eq!(verify(&mut client, &token).unwrap(), "ada");
-    client.batch_execute("ALTER SYSTEM SET third_party_auth.removed_key_grace = '1 s'").unwrap();
+    client
+        .batch_execute("ALTER SYSTEM SET third_party_auth.removed_key_grace = '1 s'")
+        .unwrap();
     setting.reload(&mut client);
     setting.idp.publish(vec![new.jwk()]);
-    client.batch_execute("SELECT third_party_auth.refresh()").unwrap();
-    setting.cluster.eventually("the withdrawn key is refused", || verify(&mut client, &token).is_err());
+    client
+        .batch_execute("SELECT third_party_auth.refresh()")
+        .unwrap();
+    setting
+        .cluster
+        .eventually("the withdrawn key is refused", || {
+            verify(&mut client, &token).is_err()
+        });
     assert_eq!(refusal(&mut client, &token), "28000 unknown_key");
     assert_eq!(verify(&mut client, &setting.token(&new)).unwrap(), "ada");
 }
@@ -371,16 +451,23 @@ fn new_material_under_an_old_key_id_is_picked_up() {
 fn what_keeps_keys_from_being_fetched_is_told() {
     let authority = Authority::new();
     let [ca_file, networks] = trust(&authority);
-    for (name, conf, word) in [("ca", networks, "certificate"), ("networks", ca_file, "allowed_networks")] {
+    for (name, conf, word) in [
+        ("ca", networks, "certificate"),
+        ("networks", ca_file, "allowed_networks"),
+    ] {
         let idp = another_idp(&authority);
         let signer = Signer::new("one");
         idp.publish(vec![signer.jwk()]);
         let cluster = Cluster::start(name, &[&conf]);
         let mut client = cluster.superuser();
         create_extension(&mut client);
-        client.batch_execute(&add_oidc("idp", &idp.issuer())).unwrap();
+        client
+            .batch_execute(&add_oidc("idp", &idp.issuer()))
+            .unwrap();
         let query = "SELECT coalesce(last_error, '') FROM third_party_auth.status";
-        cluster.eventually("an error is told", || text(&mut client, query).unwrap() != "");
+        cluster.eventually("an error is told", || {
+            text(&mut client, query).unwrap() != ""
+        });
         let told = text(&mut client, query).unwrap();
         assert!(told.contains(word), "{told}");
         let (code, error) = failure(verify(&mut client, &signer.token(&claims(&idp.issuer()))));

@@ -32,7 +32,11 @@ impl Setting {
         let authority = Authority::new();
         let idp = another_idp(&authority);
         let trust = trust(&authority);
-        let lines: Vec<&str> = trust.iter().map(String::as_str).chain(conf.iter().copied()).collect();
+        let lines: Vec<&str> = trust
+            .iter()
+            .map(String::as_str)
+            .chain(conf.iter().copied())
+            .collect();
         let cluster = Cluster::start(name, &lines);
         create_extension(&mut cluster.superuser());
         Setting {
@@ -44,15 +48,21 @@ impl Setting {
 
     /// Registers the identity provider as `idp`, found by discovery, and waits until its keys are stored.
     pub fn register(&self, client: &mut Client) {
-        client.batch_execute(&add_oidc("idp", &self.idp.issuer())).expect("registered");
+        client
+            .batch_execute(&add_oidc("idp", &self.idp.issuer()))
+            .expect("registered");
         self.wait_until_stored(client, "idp");
     }
 
     /// Waits until the keys of a provider are fetched and stored.
     pub fn wait_until_stored(&self, client: &mut Client, provider: &str) {
-        let query = "SELECT key_count > 0 AND persisted FROM third_party_auth.status WHERE provider = $1";
+        let query =
+            "SELECT key_count > 0 AND persisted FROM third_party_auth.status WHERE provider = $1";
         self.cluster.eventually("the keys are stored", || {
-            client.query_one(query, &[&provider]).expect("the provider's row").get(0)
+            client
+                .query_one(query, &[&provider])
+                .expect("the provider's row")
+                .get(0)
         });
     }
 
@@ -63,17 +73,26 @@ impl Setting {
 
     /// Reloads the configuration, and waits until the fetcher has read it.
     pub fn reload(&self, client: &mut Client) {
-        let lines = || self.cluster.log().matches("reloading configuration files").count();
+        let lines = || {
+            self.cluster
+                .log()
+                .matches("reloading configuration files")
+                .count()
+        };
         let before = lines();
-        client.batch_execute("SELECT pg_reload_conf()").expect("a reload");
-        self.cluster.eventually("the server reloads", || lines() > before);
+        client
+            .batch_execute("SELECT pg_reload_conf()")
+            .expect("a reload");
+        self.cluster
+            .eventually("the server reloads", || lines() > before);
         // The fetcher is signalled right after that line is written.
         let start = Instant::now() + Duration::from_millis(200);
-        self.cluster.eventually("the fetcher has looked at its configuration", || {
-            let query = "SELECT heartbeat_age FROM third_party_auth.worker";
-            let age: Option<f64> = client.query_one(query, &[]).expect("its row").get(0);
-            age.is_some_and(|age| Duration::from_secs_f64(age) < start.elapsed())
-        });
+        self.cluster
+            .eventually("the fetcher has looked at its configuration", || {
+                let query = "SELECT heartbeat_age FROM third_party_auth.worker";
+                let age: Option<f64> = client.query_one(query, &[]).expect("its row").get(0);
+                age.is_some_and(|age| Duration::from_secs_f64(age) < start.elapsed())
+            });
     }
 }
 
@@ -86,7 +105,10 @@ pub fn another_idp(authority: &Authority) -> IdentityProvider {
 /// What lets a server fetch from identity providers on this machine.
 pub fn trust(authority: &Authority) -> [String; 2] {
     [
-        format!("third_party_auth.ca_file = '{}'", authority.ca_file().display()),
+        format!(
+            "third_party_auth.ca_file = '{}'",
+            authority.ca_file().display()
+        ),
         "third_party_auth.allowed_networks = '127.0.0.0/8, ::1/128'".to_owned(),
     ]
 }
@@ -99,7 +121,9 @@ pub fn create_extension(client: &mut Client) {
 
 /// What registers an issuer that is found by discovery.
 pub fn add_oidc(name: &str, issuer: &str) -> String {
-    format!("SELECT third_party_auth.add_oidc('{issuer}', name => '{name}', audiences => '{{{AUDIENCE}}}')")
+    format!(
+        "SELECT third_party_auth.add_oidc('{issuer}', name => '{name}', audiences => '{{{AUDIENCE}}}')"
+    )
 }
 
 /// What registers [`PINNED_ISSUER`] as `pinned`, with this key and more arguments.
@@ -160,7 +184,10 @@ pub fn claims(issuer: &str) -> Value {
 
 /// Seconds since 1970.
 pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_secs()
 }
 
 /// Verifies a token outside a request: its subject.

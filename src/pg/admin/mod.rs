@@ -3,7 +3,7 @@
 //! - [`triggers`]: the checks of the tables, which hold for plain SQL too, and their invalidation
 //! - [`registration`]: `add_<kind>()` and `remove_provider()`
 //! - [`status`]: the rows of the views
-//! - [`refreshing`]: `refresh()`
+//! - [`refreshing`]: `refresh()`, which fetches now
 //! - [`revocation`]: `revoke_key()` and `unrevoke_key()`
 
 pub mod refreshing;

@@ -10,7 +10,7 @@ use crate::cache::source::Source;
 use crate::keys::{Key, MAX_KEYS};
 use crate::provider::{KeyAddress, KeySource};
 use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
-use pgrx::datum::{JsonString, TimestampWithTimeZone};
+use pgrx::datum::JsonString;
 use pgrx::spi::Spi;
 use pgrx::{FromDatum, JsonB, pg_guard, pg_sys};
 use serde_json::{Map, Value, json};
@@ -192,7 +192,7 @@ fn store(provider: &str, write: &Write) {
                     provider.into(),
                     registry::address_text(&write.address).into(),
                     JsonString(jwks.to_string()).into(),
-                    fetched_at.map(TimestampWithTimeZone::from).into(),
+                    fetched_at.into(),
                     write.source.jwks_uri.as_str().into(),
                     JsonB(Value::Object(thumbprints)).into(),
                 ],

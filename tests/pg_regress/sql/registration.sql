@@ -155,6 +155,9 @@ savepoint s;
 select verify_third_party_jwt(:'oidc_one_time')->>'iss' as disabled;
 \echo :SQLSTATE
 rollback to s;
+select verify_third_party_jwt(:'oidc_one_time', 'renamed')->>'iss' as disabled_by_name;
+\echo :SQLSTATE
+rollback to s;
 update provider set enabled = true where name = 'renamed';
 select verify_third_party_jwt(:'oidc_one_time')->>'iss' as enabled;
 delete from provider where name = 'renamed';

@@ -10,6 +10,7 @@ reset role;
 -- Odd values are refused, with what would be right.
 alter system set third_party_auth.allowed_networks = '10.0.0.0/8, nonsense';
 alter system set third_party_auth.allowed_networks = '10.0.0.0/33';
+alter system set third_party_auth.allowed_networks = '10.0.0.1/8';
 alter system set third_party_auth.allow_http = 'on';
 alter system set third_party_auth.refresh_interval = '8 d';
 alter system set third_party_auth.refresh_interval = 0;

@@ -1,0 +1,239 @@
+//! `make bench`: what a policy costs per row, as a ratio to `using (true)` in the same run.
+//!
+//! Every policy stands on a table of its own, with the same rows. The queries take turns, so that
+//! whatever else the machine does falls on all of them; each figure is the median of the rounds, in
+//! time that the backend spent on a CPU. Ratios are what counts; milliseconds are of this machine.
+
+#[path = "../tests/support/cluster.rs"]
+#[allow(dead_code)]
+mod cluster;
+#[path = "../tests/common/mint.rs"]
+#[allow(dead_code)]
+mod mint;
+
+use cluster::Cluster;
+use mint::KeyPair;
+use postgres::Client;
+use serde_json::json;
+use std::fs;
+
+const ROWS: u32 = 1_000_000;
+const ROUNDS: usize = 9;
+
+/// A policy, and what it is compared with.
+struct Case {
+    name: &'static str,
+    policy: &'static str,
+    /// The position of the case that it is a multiple of.
+    baseline: usize,
+    /// The budget for that multiple.
+    budget: Option<f64>,
+}
+
+const CASES: [Case; 8] = [
+    case("using (true)", "true", 0, None),
+    case(
+        "is_supabase_or_firebase_project_jwt()",
+        "is_supabase_or_firebase_project_jwt()",
+        0,
+        Some(1.4),
+    ),
+    case(
+        "(select is_supabase_or_firebase_project_jwt())",
+        "(select is_supabase_or_firebase_project_jwt())",
+        0,
+        None,
+    ),
+    case(
+        "jwt_second_factor_verified()",
+        "jwt_second_factor_verified()",
+        0,
+        Some(1.4),
+    ),
+    case(
+        "organization_id = 'org_a'",
+        "organization_id = 'org_a'",
+        0,
+        None,
+    ),
+    case(
+        "organization_id = jwt_org_id()",
+        "organization_id = jwt_org_id()",
+        4,
+        Some(2.0),
+    ),
+    case(
+        "third_party_jwt()->>'iss' = '…'",
+        "third_party_jwt()->>'iss' = 'https://clerk.example.com'",
+        0,
+        Some(8.0),
+    ),
+    case(
+        "request.jwt.claims as plain SQL",
+        "(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'iss') \
+         = 'https://clerk.example.com'",
+        0,
+        None,
+    ),
+];
+
+const fn case(
+    name: &'static str,
+    policy: &'static str,
+    baseline: usize,
+    budget: Option<f64>,
+) -> Case {
+    Case {
+        name,
+        policy,
+        baseline,
+        budget,
+    }
+}
+
+fn main() {
+    let cluster = Cluster::start(
+        "bench",
+        &["jit = off", "max_parallel_workers_per_gather = 0"],
+    );
+    let mut admin = cluster.superuser();
+    set_up(&mut admin);
+    let pair = KeyPair::rsa();
+    register(&mut admin, &pair);
+
+    let mut client = cluster.connect("bench_reader", "postgres");
+    let times = measure(&mut client, &pair);
+    print(&times);
+}
+
+fn set_up(admin: &mut Client) {
+    let mut script =
+        "CREATE EXTENSION pg_third_party_auth; CREATE ROLE bench_reader LOGIN;".to_owned();
+    for (number, case) in CASES.iter().enumerate() {
+        script.push_str(&format!(
+            "CREATE TABLE t{number} AS SELECT g AS id, md5(g::text) AS title, 'org_a'::text AS organization_id
+                 FROM generate_series(1, {ROWS}) g;
+             ALTER TABLE t{number} ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY bench ON t{number} USING ({policy});
+             GRANT SELECT ON t{number} TO bench_reader;",
+            policy = case.policy
+        ));
+    }
+    script.push_str("VACUUM ANALYZE");
+    for statement in script
+        .split(';')
+        .filter(|statement| !statement.trim().is_empty())
+    {
+        admin
+            .batch_execute(statement)
+            .expect("the tables can be made");
+    }
+}
+
+fn register(admin: &mut Client, pair: &KeyPair) {
+    let jwks = mint::jwks(&[pair.jwk("bench", Some("RS256"))]);
+    admin
+        .batch_execute(&format!(
+            "SELECT third_party_auth.add_clerk('clerk.example.com', jwks => '{jwks}');
+             SELECT third_party_auth.add_firebase('bench', jwks => '{jwks}')"
+        ))
+        .expect("the providers can be registered");
+}
+
+/// Milliseconds on a CPU: a list for each case.
+fn measure(client: &mut Client, pair: &KeyPair) -> Vec<Vec<f64>> {
+    let pid: i32 = client
+        .query_one("SELECT pg_backend_pid()", &[])
+        .expect("a pid")
+        .get(0);
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("a clock after 1970")
+        .as_secs();
+    let header = json!({"alg": "RS256", "kid": "bench", "typ": "JWT"});
+    let clerk = json!({
+        "iss": "https://clerk.example.com", "sub": "user_1", "sid": "sess_1", "iat": now,
+        "exp": now + 36_000, "role": "authenticated", "v": 2, "fva": [1, 2],
+        "o": {"id": "org_a", "rol": "admin"},
+    });
+    let firebase = json!({
+        "iss": "https://securetoken.google.com/bench", "aud": "bench", "sub": "u1", "iat": now,
+        "auth_time": now, "exp": now + 36_000, "role": "authenticated",
+    });
+    let mut times = vec![Vec::new(); CASES.len()];
+    for round in 0..=ROUNDS {
+        for (number, case) in CASES.iter().enumerate() {
+            let claims = if case.policy.contains("firebase") {
+                &firebase
+            } else {
+                &clerk
+            };
+            let token = pair.sign(&header, claims);
+            client
+                .execute(
+                    "SELECT set_config('request.jwt', $1, false), set_config('request.jwt.claims', $2, false)",
+                    &[&token, &claims.to_string()],
+                )
+                .expect("the settings can be set");
+            let before = on_cpu(pid);
+            let count: i64 = client
+                .query_one(&format!("SELECT count(*) FROM t{number}"), &[])
+                .expect("the table can be read")
+                .get(0);
+            assert_eq!(
+                count,
+                i64::from(ROWS),
+                "{} lets every row through",
+                case.name
+            );
+            // The first round only warms up.
+            if round > 0 {
+                times[number].push(on_cpu(pid) - before);
+            }
+        }
+    }
+    times
+}
+
+/// What a process has spent on a CPU, in milliseconds.
+fn on_cpu(pid: i32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("schedstat is readable");
+    let nanoseconds: f64 = stat
+        .split(' ')
+        .next()
+        .and_then(|first| first.parse().ok())
+        .expect("schedstat begins with a number");
+    nanoseconds / 1e6
+}
+
+fn median(times: &[f64]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+fn print(times: &[Vec<f64>]) {
+    println!("count(*) over {ROWS} rows, median of {ROUNDS} rounds\n");
+    println!(
+        "{:<50} {:>8} {:>8} {:>8}",
+        "policy, unwrapped unless shown", "ms", "ratio", "budget"
+    );
+    for (case, own) in CASES.iter().zip(times) {
+        let ratio = median(own) / median(&times[case.baseline]);
+        let budget = case
+            .budget
+            .map_or(String::new(), |budget| format!("{budget:.1}"));
+        let verdict = match case.budget {
+            Some(budget) if ratio > budget => "  over",
+            _ => "",
+        };
+        println!(
+            "{:<50} {:>8.1} {ratio:>8.2} {budget:>8}{verdict}",
+            case.name,
+            median(own)
+        );
+    }
+    println!(
+        "\nThe ratio is to using (true); that of jwt_org_id() is to the comparison with a constant."
+    );
+}

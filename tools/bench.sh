@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# The budgets, measured on a release build in the private copy of the server.
+
+. "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+cargo pgrx install --release --pg-config "$PG_CONFIG_OF_COPY"
+cargo run --quiet --example bench -- "$@"

@@ -1,6 +1,6 @@
 //! `KEEP=1`: everything stays up after the story, for those who want to try more.
 
-use crate::cluster;
+use crate::cluster::programs;
 use crate::world::World;
 use serde_json::json;
 use std::env;
@@ -39,7 +39,7 @@ pub fn wait(world: &World) {
         return;
     }
     let directory = world.cluster.directory();
-    let psql = cluster::bin().join("psql");
+    let psql = programs::bin().join("psql");
     println!("\nThe server and the identity providers stay up. Connect with");
     println!(
         "   {} -h {} -U authenticator postgres",

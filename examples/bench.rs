@@ -5,7 +5,6 @@
 //! time that the backend spent on a CPU. Ratios are what counts; milliseconds are of this machine.
 
 #[path = "../tests/support/cluster.rs"]
-#[allow(dead_code)]
 mod cluster;
 #[path = "../tests/common/mint.rs"]
 #[allow(dead_code)]

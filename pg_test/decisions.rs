@@ -142,9 +142,8 @@ mod tests {
         ));
         let mut header = a.header();
         header["kid"] = json!("key_2");
-        let claims = crate::pg_test::support::now() + 60;
-        let claims =
-            json!({"iss": "https://a.example.com", "aud": "api", "sub": "u", "exp": claims});
+        let mut claims = a.claims.clone();
+        claims["exp"] = json!(now() + 60);
         for token in [token, a.key.sign(&header, &claims)] {
             set_token(&token);
             assert!(!truth("is_third_party_jwt()"));

@@ -165,15 +165,24 @@ proptest! {
 #[test]
 fn a_fetch_that_started_before_the_question_proves_nothing() {
     let mut source = Source::new(&address(1), 0).unwrap();
+    source.generation = 9;
     source.begin(0, 1.0);
     // Asked while the first fetch is on its way: only the second one will do.
-    assert_eq!(source.ask(Some(7), 0, 10), Answer::Wait(2));
+    assert_eq!(source.ask(Some(7), 9, 10), Answer::Wait(2));
     source.succeed(20, 1.0, 600_000);
     assert_eq!(source.ended(2), None);
     assert!(source.is_due(20), "the second fetch follows at once");
     source.begin(20, 1.0);
     source.succeed(30, 1.0, 600_000);
     assert_eq!(source.ended(2), Some(true));
+}
+
+#[test]
+fn while_there_are_no_keys_the_fetch_on_its_way_will_do() {
+    let mut source = Source::new(&address(1), 0).unwrap();
+    source.begin(0, 1.0);
+    assert_eq!(source.ask(Some(7), 0, 10), Answer::Wait(1));
+    assert_eq!(source.ask(None, 0, 10), Answer::Wait(1));
 }
 
 #[test]

@@ -203,6 +203,10 @@ impl Source {
         if self.absent.iter().any(known_absent) {
             return Answer::Absent;
         }
+        if seen == 0 && self.in_flight != 0 {
+            // There are no keys yet: whatever the first fetch brings is an answer.
+            return Answer::Wait(self.started);
+        }
         self.request(now)
     }
 

@@ -381,14 +381,10 @@ unsafe extern "C-unwind" fn check_networks(
 ) -> bool {
     // SAFETY: PostgreSQL passes a valid pointer to the new value.
     let entries = list(&unsafe { new_value(new) });
-    match entries
-        .iter()
-        .find(|entry| entry.parse::<Network>().is_err())
-    {
+    let wrong = |entry: &String| Some((entry.clone(), entry.parse::<Network>().err()?));
+    match entries.iter().find_map(wrong) {
         None => true,
-        Some(odd) => refuse(&format!(
-            "\"{odd}\" is not a network in CIDR form, such as 10.0.0.0/8 or fd00::/8."
-        )),
+        Some((entry, why)) => refuse(&format!("\"{entry}\": {why}.")),
     }
 }
 

@@ -17,6 +17,8 @@ mod support;
 
 /// Keys outlive crashes, restarts and the loss of the network; standbys have them.
 mod keys_survive;
+/// However much is asked of the server, a provider is asked rarely, and nobody else waits.
+mod limits;
 /// Whoever may not change what is trusted cannot.
 mod privileges;
 /// Keys come, change and go as their provider says.

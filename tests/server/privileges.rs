@@ -1,8 +1,9 @@
 //! Whoever may not change what is trusted cannot.
 
-use crate::cluster::{Cluster, failure, report};
+use crate::cluster::Cluster;
 use crate::setting::{
-    PINNED_ISSUER, Signer, add_pinned, claims, create_extension, set, subject, text,
+    PINNED_ISSUER, Signer, add_pinned, claims, create_extension, failure, report, set, subject,
+    text,
 };
 use postgres::{Client, NoTls};
 

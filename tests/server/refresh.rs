@@ -1,14 +1,12 @@
 //! Keys come, change and go as their provider says.
 
-use crate::cluster::{Cluster, failure};
+use crate::cluster::Cluster;
 use crate::setting::{
-    Setting, Signer, add_oidc, another_idp, claims, create_extension, now, refusal, text, trust,
-    verify,
+    Setting, Signer, add_direct, add_oidc, another_idp, claims, create_extension, failure, now,
+    refusal, text, trust, verify,
 };
 use crate::support::{Authority, Behaviour, IdentityProvider};
-use postgres::Client;
 use serde_json::{Value, json};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Longer than a machine under load needs, shorter than anything that was not meant to be waited for.
@@ -99,121 +97,38 @@ fn keys_are_fetched_once_a_registration_is_committed_and_the_first_token_waits_f
 fn a_rotated_key_is_picked_up_by_its_first_token_in_one_fetch() {
     let setting = Setting::new("rotation");
     let mut client = setting.cluster.superuser();
-    let (first, second) = (Signer::new("first"), Signer::new("second"));
-    setting.idp.publish(vec![first.jwk()]);
-    setting.register(&mut client);
-    assert_eq!(verify(&mut client, &setting.token(&first)).unwrap(), "ada");
-    assert_eq!(setting.idp.fetches(), 1);
+    for name in ["by_discovery", "direct"] {
+        let idp = another_idp(&setting.authority);
+        let (first, second) = (Signer::new("first"), Signer::new("second"));
+        idp.publish(vec![first.jwk()]);
+        let registration = match name {
+            "direct" => add_direct(name, &idp.issuer(), &idp.jwks_uri()),
+            _ => add_oidc(name, &idp.issuer()),
+        };
+        client.batch_execute(&registration).unwrap();
+        setting.wait_until_stored(&mut client, name);
+        let token = |signer: &Signer| signer.token(&claims(&idp.issuer()));
+        assert_eq!(
+            verify(&mut client, &token(&first)).unwrap(),
+            "ada",
+            "{name}"
+        );
+        assert_eq!(idp.fetches(), 1, "{name}");
 
-    setting.idp.publish(vec![second.jwk()]);
-    assert_eq!(verify(&mut client, &setting.token(&second)).unwrap(), "ada");
-    assert_eq!(setting.idp.fetches(), 2);
-    // What it has not published any more stays good for removed_key_grace, here in other sessions too.
-    let mut other = setting.cluster.superuser();
-    for signer in [&first, &second] {
-        assert_eq!(verify(&mut other, &setting.token(signer)).unwrap(), "ada");
+        idp.publish(vec![second.jwk()]);
+        assert_eq!(
+            verify(&mut client, &token(&second)).unwrap(),
+            "ada",
+            "{name}"
+        );
+        assert_eq!(idp.fetches(), 2, "{name}");
+        // What is not published any more stays good for removed_key_grace, in other sessions too.
+        let mut other = setting.cluster.superuser();
+        for signer in [&first, &second] {
+            assert_eq!(verify(&mut other, &token(signer)).unwrap(), "ada", "{name}");
+        }
+        assert_eq!(idp.fetches(), 2, "{name}");
     }
-    assert_eq!(setting.idp.fetches(), 2);
-}
-
-#[test]
-fn sessions_that_meet_a_new_key_together_share_its_fetch() {
-    let setting = Setting::new("together");
-    let mut client = setting.cluster.superuser();
-    let (first, second) = (Signer::new("first"), Signer::new("second"));
-    setting.idp.publish(vec![first.jwk()]);
-    setting.register(&mut client);
-    setting.idp.publish(vec![second.jwk()]);
-    // Slow enough that all of them wait.
-    setting
-        .idp
-        .behave(Behaviour::Slow(Duration::from_millis(500)));
-    let token = setting.token(&second);
-    let clients: Vec<Client> = (0..4).map(|_| setting.cluster.superuser()).collect();
-    let together = clients.into_iter().map(|mut client| {
-        let token = token.clone();
-        thread::spawn(move || {
-            client
-                .batch_execute("SET third_party_auth.key_wait = '10 s'")
-                .unwrap();
-            verify(&mut client, &token).unwrap()
-        })
-    });
-    for session in together.collect::<Vec<_>>() {
-        assert_eq!(session.join().unwrap(), "ada");
-    }
-    // One that asks when the first fetch has begun has to wait for the second: the first might have
-    // read the old keys.
-    let fetches = setting.idp.fetches() - 1;
-    assert!((1..=2).contains(&fetches), "{fetches} fetches");
-}
-
-#[test]
-fn a_flood_of_unknown_key_ids_causes_few_fetches() {
-    let setting = Setting::new("flood");
-    let mut client = setting.cluster.superuser();
-    let signer = Signer::new("known");
-    setting.idp.publish(vec![signer.jwk()]);
-    let start = Instant::now();
-    setting.register(&mut client);
-    let sessions: Vec<_> = (0..8)
-        .map(|session| {
-            let mut client = setting.cluster.superuser();
-            let issuer = setting.idp.issuer();
-            thread::spawn(move || -> Vec<String> {
-                let refused = |number| {
-                    let unknown = Signer::new(&format!("unknown {session} {number}"));
-                    refusal(&mut client, &unknown.token(&claims(&issuer)))
-                };
-                (0..25).map(refused).collect()
-            })
-        })
-        .collect();
-    let answers: Vec<String> = sessions
-        .into_iter()
-        .flat_map(|s| s.join().unwrap())
-        .collect();
-    let allowed = 5 + start.elapsed().as_secs() as usize / 10;
-    assert_eq!(answers.len(), 200);
-    let known = [
-        "28000 unknown_key",
-        "58000 budget_spent",
-        "58000 too_many_waiters",
-    ];
-    for answer in &answers {
-        assert!(known.contains(&answer.as_str()), "{answer}");
-    }
-    // The flood has emptied the budget: not every one could be looked for.
-    assert!(
-        answers.iter().any(|answer| answer.starts_with("58000")),
-        "{answers:?}"
-    );
-    let fetches = (setting.idp.fetches(), setting.idp.discovery_fetches());
-    assert!(
-        fetches.0 <= allowed && fetches.1 <= allowed,
-        "{fetches:?}, {allowed} allowed"
-    );
-
-    // Nobody else notices.
-    let start = Instant::now();
-    assert_eq!(verify(&mut client, &setting.token(&signer)).unwrap(), "ada");
-    assert!(start.elapsed() < QUICK);
-}
-
-#[test]
-fn an_absent_key_id_is_not_looked_for_twice() {
-    let setting = Setting::new("absent");
-    let mut client = setting.cluster.superuser();
-    setting.idp.publish(vec![Signer::new("known").jwk()]);
-    setting.register(&mut client);
-    let token = setting.token(&Signer::new("unknown"));
-    assert_eq!(refusal(&mut client, &token), "28000 unknown_key");
-    let fetches = setting.idp.fetches();
-    assert_eq!(fetches, 2);
-    for mut client in [client, setting.cluster.superuser()] {
-        assert_eq!(refusal(&mut client, &token), "28000 unknown_key");
-    }
-    assert_eq!(setting.idp.fetches(), fetches);
 }
 
 #[test]

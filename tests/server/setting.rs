@@ -1,8 +1,9 @@
 //! A server, an identity provider and their tokens, as most tests want them.
 
-use crate::cluster::{Cluster, failure};
+use crate::cluster::Cluster;
 use crate::mint::{KeyPair, jwks};
 use crate::support::{Authority, IdentityProvider};
+use postgres::error::DbError;
 use postgres::types::ToSql;
 use postgres::{Client, Error};
 use serde_json::{Value, json};
@@ -126,6 +127,13 @@ pub fn add_oidc(name: &str, issuer: &str) -> String {
     )
 }
 
+/// What registers an issuer whose keys are at this address.
+pub fn add_direct(name: &str, issuer: &str, jwks_uri: &str) -> String {
+    let registration = add_oidc(name, issuer);
+    let arguments = registration.trim_end_matches(')');
+    format!("{arguments}, jwks_uri => '{jwks_uri}')")
+}
+
 /// What registers [`PINNED_ISSUER`] as `pinned`, with this key and more arguments.
 pub fn add_pinned(signer: &Signer, more: &str) -> String {
     let keys = jwks(&[signer.jwk()]);
@@ -231,4 +239,22 @@ pub fn set(client: &mut Client, name: &str, value: &str) {
 /// `request.headers` with a bearer token.
 pub fn bearer(token: &str) -> String {
     json!({"authorization": format!("Bearer {token}")}).to_string()
+}
+
+/// An error as the server reported it.
+pub fn report(error: &Error) -> &DbError {
+    error
+        .as_db_error()
+        .unwrap_or_else(|| panic!("not an error of the server: {error:?}"))
+}
+
+/// The error of a statement that must fail: its SQLSTATE, and the rest of it.
+pub fn failure<T>(result: Result<T, Error>) -> (String, DbError) {
+    match result {
+        Ok(_) => panic!("an error was expected"),
+        Err(error) => {
+            let error = report(&error);
+            (error.code().code().to_owned(), error.clone())
+        }
+    }
 }

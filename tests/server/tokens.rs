@@ -1,9 +1,9 @@
 //! Which token is the request's, and for how long.
 
-use crate::cluster::{Cluster, failure};
+use crate::cluster::Cluster;
 use crate::setting::{
-    PINNED_ISSUER, Signer, add_pinned, bearer, claims, create_extension, now, refusal, set,
-    subject, text,
+    PINNED_ISSUER, Signer, add_pinned, bearer, claims, create_extension, failure, now, refusal,
+    set, subject, text,
 };
 use postgres::{Client, SimpleQueryMessage};
 use serde_json::json;

@@ -1,8 +1,9 @@
 //! Servers that did not preload the library.
 
-use crate::cluster::{Cluster, failure};
+use crate::cluster::Cluster;
 use crate::setting::{
-    Signer, add_oidc, add_pinned, another_idp, bearer, claims, refusal, set, subject, text, verify,
+    Signer, add_oidc, add_pinned, another_idp, bearer, claims, failure, refusal, set, subject,
+    text, verify,
 };
 use crate::support::Authority;
 use postgres::NoTls;

@@ -4,12 +4,13 @@
 //! `PG_RUN_AS` (default: postgres) run the server, because `initdb` refuses root.
 #![allow(dead_code)]
 
-use postgres::error::DbError;
-use postgres::{Client, Config, Error, NoTls};
-use std::env;
+pub mod programs;
+
+use postgres::{Client, Config, NoTls};
+use programs::{run, server_command};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
+use std::process::{self, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -83,14 +84,16 @@ impl Cluster {
     fn in_new_directory(name: &str) -> Cluster {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        require_library();
+        programs::require_library(EXTENSION);
         // The path of a socket has at most 107 bytes, so not below a long TMPDIR.
         let directory = format!(
             "/var/tmp/third_party_auth_{}_{number}_{name}",
             process::id()
         );
         let directory = PathBuf::from(directory);
-        run(as_server_user("mkdir").args(["-m", "755"]).arg(&directory));
+        run(programs::as_server_user("mkdir")
+            .args(["-m", "755"])
+            .arg(&directory));
         Cluster { directory }
     }
 
@@ -206,93 +209,4 @@ impl Drop for Cluster {
         let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
         let _ = fs::remove_dir_all(&self.directory);
     }
-}
-
-/// An error as the server reported it.
-pub fn report(error: &Error) -> &DbError {
-    error
-        .as_db_error()
-        .unwrap_or_else(|| panic!("not an error of the server: {error:?}"))
-}
-
-/// The error of a statement that must fail: its SQLSTATE, and the rest of it.
-pub fn failure<T>(result: Result<T, Error>) -> (String, DbError) {
-    match result {
-        Ok(_) => panic!("an error was expected"),
-        Err(error) => {
-            let error = report(&error);
-            (error.code().code().to_owned(), error.clone())
-        }
-    }
-}
-
-/// The directory of PostgreSQL's programs.
-pub fn bin() -> PathBuf {
-    match env::var_os("PG_BIN") {
-        Some(bin) => bin.into(),
-        None => match env::var_os("PG_CONFIG") {
-            Some(config) => ask(Command::new(config).arg("--bindir")).into(),
-            None => "/usr/lib/postgresql/15/bin".into(),
-        },
-    }
-}
-
-fn require_library() {
-    let config = bin().join("pg_config");
-    let directory = ask(Command::new(&config).arg("--pkglibdir"));
-    let library = Path::new(&directory).join(EXTENSION);
-    let found = ["so", "dylib"]
-        .iter()
-        .any(|suffix| library.with_extension(suffix).exists());
-    let config = config.display();
-    assert!(
-        found,
-        "{EXTENSION} is not installed in {directory}: run `make test`, or first \
-         `cargo pgrx install --pg-config {config}`"
-    );
-}
-
-fn ask(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-fn server_command(program: &str) -> Command {
-    as_server_user(bin().join(program))
-}
-
-/// A program as the user that runs the server.
-fn as_server_user(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let is_root = ask(Command::new("id").arg("-u")) == "0";
-    let user = env::var("PG_RUN_AS")
-        .ok()
-        .or_else(|| is_root.then(|| "postgres".to_owned()));
-    let mut command = match user {
-        Some(user) => {
-            let mut command = Command::new("runuser");
-            command.args(["-u", &user, "--"]).arg(program);
-            command
-        }
-        None => Command::new(program),
-    };
-    // The present directory may be closed to that user, and these mean other servers.
-    command
-        .current_dir("/")
-        .env_remove("PGPORT")
-        .env_remove("PGDATA");
-    command
-}
-
-fn run(command: &mut Command) {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?}: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
 }

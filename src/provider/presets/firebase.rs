@@ -23,6 +23,7 @@ pub(super) static PRESET: Preset = Preset {
     foreign_types: &["at+jwt"],
     discriminators: &[
         Discriminator::AtMostCharacters("sub", 128),
+        Discriminator::PastDate("iat"),
         Discriminator::PastDate("auth_time"),
     ],
     allowed_roles: &["authenticated"],

@@ -19,7 +19,10 @@ pub(super) static PRESET: Preset = Preset {
     audience: DefaultAudience::Value("authenticated"),
     foreign_types: &["at+jwt"],
     // ID tokens of the OAuth server share issuer and keys, and have no session.
-    discriminators: &[Discriminator::NonEmptyString("session_id")],
+    discriminators: &[
+        Discriminator::NonEmptyString("session_id"),
+        Discriminator::PastDate("iat"),
+    ],
     allowed_roles: &["anon", "authenticated", "service_role"],
     may_allow_service_role: true,
     wants_authorized_parties: false,

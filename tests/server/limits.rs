@@ -1,0 +1,264 @@
+//! However many tokens, sessions and databases there are, an identity provider is asked rarely.
+
+use crate::cluster::Cluster;
+use crate::setting::{
+    Setting, Signer, add_direct, add_oidc, another_idp, claims, create_extension, failure, refusal,
+    text, verify,
+};
+use crate::support::Behaviour;
+use postgres::{Client, NoTls};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longer than a machine under load needs, shorter than anything that was not meant to be waited for.
+const QUICK: Duration = Duration::from_secs(2);
+
+#[test]
+fn a_flood_of_unknown_key_ids_causes_few_fetches() {
+    let setting = Setting::new("flood");
+    let mut client = setting.cluster.superuser();
+    let signer = Signer::new("known");
+    setting.idp.publish(vec![signer.jwk()]);
+    let start = Instant::now();
+    setting.register(&mut client);
+    let sessions: Vec<_> = (0..8)
+        .map(|session| {
+            let mut client = setting.cluster.superuser();
+            let issuer = setting.idp.issuer();
+            thread::spawn(move || -> Vec<String> {
+                let refused = |number| {
+                    let unknown = Signer::new(&format!("unknown {session} {number}"));
+                    refusal(&mut client, &unknown.token(&claims(&issuer)))
+                };
+                (0..25).map(refused).collect()
+            })
+        })
+        .collect();
+    let answers: Vec<String> = sessions
+        .into_iter()
+        .flat_map(|s| s.join().unwrap())
+        .collect();
+    let allowed = 5 + start.elapsed().as_secs() as usize / 10;
+    assert_eq!(answers.len(), 200);
+    let known = [
+        "28000 unknown_key",
+        "58000 budget_spent",
+        "58000 too_many_waiters",
+    ];
+    for answer in &answers {
+        assert!(known.contains(&answer.as_str()), "{answer}");
+    }
+    // The flood has emptied the budget: not every one could be looked for.
+    assert!(
+        answers.iter().any(|answer| answer.starts_with("58000")),
+        "{answers:?}"
+    );
+    let fetches = (setting.idp.fetches(), setting.idp.discovery_fetches());
+    assert!(
+        fetches.0 <= allowed && fetches.1 <= allowed,
+        "{fetches:?}, {allowed} allowed"
+    );
+
+    // Nobody else notices.
+    let start = Instant::now();
+    assert_eq!(verify(&mut client, &setting.token(&signer)).unwrap(), "ada");
+    assert!(start.elapsed() < QUICK);
+}
+
+#[test]
+fn an_absent_key_id_is_not_looked_for_twice() {
+    let setting = Setting::new("absent");
+    let mut client = setting.cluster.superuser();
+    setting.idp.publish(vec![Signer::new("known").jwk()]);
+    setting.register(&mut client);
+    let token = setting.token(&Signer::new("unknown"));
+    assert_eq!(refusal(&mut client, &token), "28000 unknown_key");
+    let fetches = setting.idp.fetches();
+    assert_eq!(fetches, 2);
+    for mut client in [client, setting.cluster.superuser()] {
+        assert_eq!(refusal(&mut client, &token), "28000 unknown_key");
+    }
+    assert_eq!(setting.idp.fetches(), fetches);
+}
+
+#[test]
+fn sessions_that_meet_a_new_key_together_share_its_fetch() {
+    let setting = Setting::new("together");
+    let mut client = setting.cluster.superuser();
+    let (first, second) = (Signer::new("first"), Signer::new("second"));
+    setting.idp.publish(vec![first.jwk()]);
+    setting.register(&mut client);
+    setting.idp.publish(vec![second.jwk()]);
+    // Slow enough that all of them wait.
+    setting
+        .idp
+        .behave(Behaviour::Slow(Duration::from_millis(500)));
+    let token = setting.token(&second);
+    let clients: Vec<Client> = (0..4).map(|_| setting.cluster.superuser()).collect();
+    let together = clients.into_iter().map(|mut client| {
+        let token = token.clone();
+        thread::spawn(move || {
+            client
+                .batch_execute("SET third_party_auth.key_wait = '10 s'")
+                .unwrap();
+            verify(&mut client, &token).unwrap()
+        })
+    });
+    for session in together.collect::<Vec<_>>() {
+        assert_eq!(session.join().unwrap(), "ada");
+    }
+    // One that asks when the first fetch has begun has to wait for the second: the first might have
+    // read the old keys.
+    let fetches = setting.idp.fetches() - 1;
+    assert!((1..=2).contains(&fetches), "{fetches} fetches");
+}
+
+#[test]
+fn no_more_than_four_sessions_wait_for_one_provider() {
+    let setting = Setting::new("waiters");
+    let mut client = setting.cluster.superuser();
+    setting.idp.publish(vec![Signer::new("known").jwk()]);
+    setting.register(&mut client);
+    setting.idp.behave(Behaviour::TlsStall);
+    let token = setting.token(&Signer::new("unknown"));
+    let waiters = "SELECT waiters::text FROM third_party_auth.worker";
+    let waiting: Vec<_> = (1..=4)
+        .map(|number| {
+            let mut waiter = setting.cluster.superuser();
+            let cancel = waiter.cancel_token();
+            let token = token.clone();
+            let thread = thread::spawn(move || {
+                waiter
+                    .batch_execute("SET third_party_auth.key_wait = '10 s'")
+                    .unwrap();
+                failure(verify(&mut waiter, &token)).0
+            });
+            setting.cluster.eventually("one more waits", || {
+                text(&mut client, waiters).unwrap() == number.to_string()
+            });
+            (cancel, thread)
+        })
+        .collect();
+    let start = Instant::now();
+    let mut fifth = setting.cluster.superuser();
+    assert_eq!(refusal(&mut fifth, &token), "58000 too_many_waiters");
+    assert!(start.elapsed() < QUICK, "{:?}", start.elapsed());
+    // Every wait can be cancelled, and gives its place back.
+    for (cancel, thread) in waiting {
+        cancel.cancel_query(NoTls).unwrap();
+        assert_eq!(thread.join().unwrap(), "57014");
+    }
+    assert!(start.elapsed() < 3 * QUICK, "{:?}", start.elapsed());
+    assert_eq!(text(&mut client, waiters).unwrap(), "0");
+}
+
+#[test]
+fn databases_that_share_a_provider_share_its_fetches() {
+    let setting = Setting::new("shared");
+    let mut first = setting.cluster.superuser();
+    let (known, new) = (Signer::new("known"), Signer::new("new"));
+    setting.idp.publish(vec![known.jwk()]);
+    setting.register(&mut first);
+    first.batch_execute("CREATE DATABASE second").unwrap();
+    let mut second = setting.cluster.connect("postgres", "second");
+    second
+        .batch_execute("CREATE EXTENSION pg_third_party_auth")
+        .unwrap();
+    setting.register(&mut second);
+    assert_eq!(verify(&mut second, &setting.token(&known)).unwrap(), "ada");
+    assert_eq!(setting.idp.fetches(), 1);
+
+    setting.idp.publish(vec![new.jwk()]);
+    for client in [&mut first, &mut second] {
+        assert_eq!(verify(client, &setting.token(&new)).unwrap(), "ada");
+    }
+    assert_eq!(setting.idp.fetches(), 2);
+    // One database less is no reason to stop.
+    drop(first);
+    second.batch_execute("DROP DATABASE postgres").unwrap();
+    assert_eq!(verify(&mut second, &setting.token(&new)).unwrap(), "ada");
+}
+
+#[test]
+fn databases_are_created_and_dropped_while_a_provider_hangs() {
+    let setting = Setting::new("hanging");
+    let mut client = setting.cluster.superuser();
+    client.batch_execute("CREATE DATABASE app").unwrap();
+    let mut app = setting.cluster.connect("postgres", "app");
+    app.batch_execute("CREATE EXTENSION pg_third_party_auth")
+        .unwrap();
+    setting.idp.behave(Behaviour::TlsStall);
+    app.batch_execute(&add_oidc("idp", &setting.idp.issuer()))
+        .unwrap();
+    drop(app);
+    setting
+        .cluster
+        .eventually("the provider is being asked", || {
+            setting.idp.connections() > 0
+        });
+    let start = Instant::now();
+    client
+        .batch_execute("CREATE DATABASE copy TEMPLATE app")
+        .unwrap();
+    client.batch_execute("DROP DATABASE app").unwrap();
+    // The provider is given up after http_timeout, which is 5 s.
+    assert!(
+        start.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[test]
+fn a_provider_beyond_max_providers_is_registered_with_a_warning() {
+    let authority = crate::support::Authority::new();
+    let [ca_file, networks] = crate::setting::trust(&authority);
+    let cluster = Cluster::start(
+        "slots",
+        &["third_party_auth.max_providers = 1", &ca_file, &networks],
+    );
+    let warnings = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&warnings);
+    let mut config = cluster.config("postgres", "postgres");
+    config.notice_callback(move |notice| noted.lock().unwrap().push(format!("{notice:?}")));
+    let mut client: Client = config.connect(NoTls).unwrap();
+    create_extension(&mut client);
+    let (first, second) = (another_idp(&authority), another_idp(&authority));
+    let signer = Signer::new("one");
+    for idp in [&first, &second] {
+        idp.publish(vec![signer.jwk()]);
+    }
+    client
+        .batch_execute(&add_oidc("first", &first.issuer()))
+        .unwrap();
+    assert_eq!(
+        verify(&mut client, &signer.token(&claims(&first.issuer()))).unwrap(),
+        "ada"
+    );
+    assert_eq!(warnings.lock().unwrap().len(), 0, "{warnings:?}");
+    client
+        .batch_execute(&add_direct("second", &second.issuer(), &second.jwks_uri()))
+        .unwrap();
+    let told = warnings.lock().unwrap().join(" ");
+    assert!(told.contains("max_providers"), "{told}");
+    let refresh = client.query("SELECT * FROM third_party_auth.refresh('second')", &[]);
+    assert_eq!(failure(refresh).0, "53400");
+    let token = signer.token(&claims(&second.issuer()));
+    assert_eq!(refusal(&mut client, &token), "58000 keys_not_fetched");
+    let problem = "SELECT problem FROM third_party_auth.status WHERE provider = 'second'";
+    assert!(
+        text(&mut client, problem)
+            .unwrap()
+            .contains("max_providers")
+    );
+    assert_eq!(second.connections(), 0);
+
+    // Its place becomes free with the first one's removal.
+    client
+        .batch_execute("SELECT third_party_auth.remove_provider('first')")
+        .unwrap();
+    cluster.eventually("the second is fetched", || {
+        verify(&mut client, &token).is_ok()
+    });
+}

@@ -42,9 +42,11 @@ fn main() -> ExitCode {
         operation::overview,
     ];
     for chapter in chapters {
-        if !keep::is_interrupted() {
-            chapter(&mut world, &mut story);
+        if keep::is_interrupted() {
+            println!("\nInterrupted.");
+            return ExitCode::FAILURE;
         }
+        chapter(&mut world, &mut story);
     }
     if keep::is_wanted() {
         keep::wait(&world);

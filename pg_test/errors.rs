@@ -2,7 +2,7 @@
 
 #[pgrx::pg_schema]
 mod tests {
-    use crate::pg_test::support::{Issuer, failure, run, set_token, truth};
+    use crate::pg_test::support::{Issuer, failure, now, run, set_token, truth};
     use pgrx::prelude::*;
     use serde_json::json;
 
@@ -53,27 +53,51 @@ mod tests {
         };
         let mut header = issuer.header();
         header["kid"] = json!(secret);
-        let tokens = [
-            format!("{secret}.{secret}.{secret}"),
-            with("exp", json!(1)),
-            with("iss", json!(secret)),
-            with("aud", json!(secret)),
-            with("role", json!(secret)),
-            with("nbf", json!(secret)),
-            issuer.key.sign(&header, &issuer.claims),
-            format!("{}x", with("x", json!(1))),
+        let mut claims = issuer.claims.clone();
+        claims["exp"] = json!(now() + 60);
+        claims["sub"] = json!(secret);
+        let good = with("nonce", json!(secret));
+        let cases = [
+            ("malformed", format!("{secret}.{secret}.{secret}")),
+            ("expired", with("exp", json!(1))),
+            ("unknown_issuer", with("iss", json!(secret))),
+            ("audience_mismatch", with("aud", json!(secret))),
+            ("invalid_claim", with("nbf", json!(secret))),
+            ("unknown_key", issuer.key.sign(&header, &claims)),
+            (
+                "bad_signature",
+                good.replace(&good[good.len() - 60..good.len() - 50], "AAAAAAAAAA"),
+            ),
+            ("nonce_mismatch", with("nonce", json!("another"))),
+            ("role_not_allowed", with("role", json!(secret))),
+            (
+                "token_type_not_allowed",
+                issuer
+                    .key
+                    .sign(&json!({"alg": "EdDSA", "typ": secret}), &claims),
+            ),
+            (
+                "algorithm_not_allowed",
+                issuer.key.sign(&json!({"alg": secret}), &claims),
+            ),
         ];
-        for token in tokens {
+        for (reason, token) in cases {
+            let nonce = match reason {
+                "nonce_mismatch" => format!("'{secret}'"),
+                _ => "null".to_owned(),
+            };
             let failure = failure(&format!(
-                "select verify_third_party_jwt('{token}', nonce => '{secret}')"
+                "select verify_third_party_jwt('{token}', nonce => {nonce})"
             ));
             assert_eq!(failure.sqlstate, "28000");
-            assert!(failure.detail.starts_with("reason="), "{failure:?}");
+            let named = failure.detail.split(' ').next();
+            assert_eq!(named, Some(&*format!("reason={reason}")), "{failure:?}");
             // The context is PL/pgSQL's: it shows the statement that the test itself runs.
             let said = [failure.message, failure.detail, failure.hint].concat();
             assert!(!said.contains(secret), "{said}");
-            let signature = token.rsplit('.').next().expect("a part");
-            assert!(!said.contains(signature), "{said}");
+            for part in token.split('.') {
+                assert!(!said.contains(part), "{said}");
+            }
         }
     }
 
@@ -93,7 +117,7 @@ mod tests {
         // Signed by a, says that it is of b.
         let forged = a.key.sign(&a.header(), &{
             let mut claims = b.claims.clone();
-            claims["exp"] = json!(crate::pg_test::support::now() + 60);
+            claims["exp"] = json!(now() + 60);
             claims
         });
         assert_eq!(detail(&forged), "reason=bad_signature provider=b");

@@ -432,6 +432,9 @@ fn nothing_of_a_token_is_logged_or_shown() {
         assert_eq!(failure(client.simple_query(&literal)).0, code);
         let (found, error) = failure(client.query("SELECT verify_third_party_jwt($1)", &[&token]));
         assert_eq!(found, code);
+        // Where PL/pgSQL would add the statement to the error's context.
+        let block = format!("DO $$ BEGIN PERFORM verify_third_party_jwt('{token}'); END $$");
+        assert_eq!(failure(client.simple_query(&block)).0, code);
         let unknown = format!("SELECT verify_third_party_jwt('{token}', 'nobody')");
         assert_eq!(failure(client.simple_query(&unknown)).0, "42704");
         set(&mut client, "request.jwt", &token);

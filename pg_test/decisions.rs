@@ -66,6 +66,23 @@ mod tests {
     }
 
     #[pg_test]
+    fn a_function_with_a_token_of_its_own_keeps_it_to_itself() {
+        let (a, b) = (Issuer::oidc("a"), Issuer::oidc("b"));
+        set_token(&a.token(json!({})));
+        run(
+            "create function pg_temp.own() returns text language sql as 'select public.jwt_subject()'",
+        );
+        let b = b.token(json!({}));
+        run(&format!(
+            "alter function pg_temp.own() set request.jwt = '{b}'"
+        ));
+        let answers: Option<Vec<String>> =
+            value("select array[jwt_subject(), pg_temp.own(), jwt_subject(), pg_temp.own()]");
+        let expected = ["user of a", "user of b", "user of a", "user of b"];
+        assert_eq!(answers, Some(expected.map(str::to_owned).into()));
+    }
+
+    #[pg_test]
     fn forged_claims_are_no_token() {
         let issuer = Issuer::oidc("a");
         let claims = issuer.claims.to_string();
@@ -164,6 +181,27 @@ mod tests {
         assert!(!truth("is_third_party_jwt()"));
         let problem = "select problem from third_party_auth.status where provider = 'a'";
         assert!(value::<String>(problem).is_some());
+    }
+
+    #[pg_test]
+    fn an_issuer_that_replication_brought_twice_selects_the_first_name() {
+        let (a, z) = (Issuer::oidc("a"), Issuer::oidc("z"));
+        // What the apply worker does: a refusal would stop it.
+        run("set local session_replication_role = replica");
+        run(
+            "update third_party_auth.provider set options = '{\"issuer\": \"https://a.example.com\"}' where name = 'z'",
+        );
+        run("set local session_replication_role = origin");
+        set_token(&a.token(json!({})));
+        assert_eq!(text("jwt_provider()").as_deref(), Some("a"));
+        set_token(&z.token(json!({"iss": "https://a.example.com"})));
+        assert!(!truth("is_third_party_jwt()"));
+        set_token(&z.token(json!({})));
+        assert!(!truth("is_third_party_jwt()"));
+        let told: Option<Vec<bool>> = value(
+            "select array(select problem is not null from third_party_auth.status order by provider)",
+        );
+        assert_eq!(told, Some(vec![false, true]));
     }
 
     #[pg_test]

@@ -62,9 +62,10 @@ fn record(pair: &KeyPair, kid: &str) -> Record {
     Record::of(&key(pair, kid)).unwrap()
 }
 
+/// The ids of a source's keys; those in their grace at time 20 are included or not.
 fn kids(table: &Table<'_>, position: usize, with_gone: bool) -> Vec<String> {
     let mut out = vec![Record::EMPTY; 16];
-    let count = table.copy_keys(position, with_gone, &mut out);
+    let count = table.copy_keys(position, with_gone.then_some(20), &mut out);
     let mut kids: Vec<_> = out[..count]
         .iter()
         .map(|record| record.to_key().unwrap().kid.unwrap().shown().to_owned())
@@ -206,11 +207,11 @@ fn an_absent_id_is_refused_without_another_fetch_until_the_keys_change() {
 }
 
 #[test]
-fn an_absent_id_is_asked_for_again_after_a_minute() {
+fn an_absent_id_is_asked_for_again_after_a_quarter_of_a_minute() {
     let mut source = Source::new(&address(1), 0).unwrap();
     source.remember_absent(7, 0);
-    assert_eq!(source.ask(Some(7), 0, 59_999), Answer::Absent);
-    assert_eq!(source.ask(Some(7), 0, 60_000), Answer::Wait(1));
+    assert_eq!(source.ask(Some(7), 0, 14_999), Answer::Absent);
+    assert_eq!(source.ask(Some(7), 0, 15_000), Answer::Wait(1));
 }
 
 #[test]
@@ -272,6 +273,112 @@ fn a_withdrawn_key_counts_until_its_grace_is_over() {
 }
 
 #[test]
+fn a_withdrawn_key_stops_counting_also_when_nobody_drops_it() {
+    let mut memory = Memory::new(2, 8);
+    let mut table = memory.table();
+    table.subscribe(DATABASE, &[address(1)], 0);
+    table
+        .publish(0, &[record(&KeyPair::p256(), "old")], 0, GRACE)
+        .unwrap();
+    table
+        .publish(0, &[record(&KeyPair::p256(), "new")], 10, GRACE)
+        .unwrap();
+    assert_eq!(table.next_gone(0), 10 + GRACE);
+    let mut out = [Record::EMPTY; 4];
+    assert_eq!(table.copy_keys(0, Some(10 + GRACE - 1), &mut out), 2);
+    assert_eq!(table.copy_keys(0, Some(10 + GRACE), &mut out), 1);
+}
+
+#[test]
+fn withdrawn_keys_make_room_for_new_ones() {
+    let mut memory = Memory::new(2, 2);
+    let mut table = memory.table();
+    table.subscribe(DATABASE, &[address(1)], 0);
+    for round in 0..5 {
+        let fresh = record(&KeyPair::ed25519(), &round.to_string());
+        assert_eq!(
+            table.publish(0, &[fresh], round, GRACE),
+            Ok(true),
+            "{round}"
+        );
+    }
+    assert_eq!(kids(&table, 0, false), ["4"]);
+}
+
+#[test]
+fn a_fetch_that_ends_after_its_last_subscriber_left_does_not_block_the_address() {
+    let mut memory = Memory::new(2, 8);
+    let mut table = memory.table();
+    table.subscribe(DATABASE, &[address(1)], 0);
+    table.sources[0].begin(0, 1.0);
+    table.forget_database(DATABASE);
+    table.end_unwanted(&address(1), 10);
+    table.subscribe(DATABASE, &[address(1)], 20);
+    let position = table.find(&address(1)).unwrap();
+    assert!(table.sources[position].is_due(20_000));
+}
+
+#[test]
+fn whoever_has_parsed_the_keys_of_a_freed_source_notices() {
+    let mut memory = Memory::new(2, 8);
+    memory.table().subscribe(DATABASE, &[address(1)], 0);
+    memory
+        .table()
+        .publish(0, &[record(&KeyPair::p256(), "a")], 0, GRACE)
+        .unwrap();
+    let before = memory.generation;
+    memory.table().forget_database(DATABASE);
+    assert!(memory.generation > before);
+}
+
+#[test]
+fn a_row_that_is_missing_is_made_only_when_it_still_is_a_reconcile_later() {
+    let mut memory = Memory::new(2, 8);
+    let mut table = memory.table();
+    table.subscribe(DATABASE, &[address(1)], 0);
+    table
+        .publish(0, &[record(&KeyPair::p256(), "a")], 0, GRACE)
+        .unwrap();
+    assert!(!table.misses_row(DATABASE, 0, 100));
+    assert!(
+        !table.is_unpersisted(DATABASE, 1_800.0, 100 + RECONCILE - 1),
+        "nobody is started for it"
+    );
+    assert!(table.is_unpersisted(DATABASE, 1_800.0, 100 + RECONCILE));
+    assert!(table.misses_row(DATABASE, 0, 100 + RECONCILE));
+}
+
+#[test]
+fn a_hanging_address_does_not_go_before_one_that_was_never_fetched() {
+    let mut hanging = Source::new(&address(1), 1_000).unwrap();
+    hanging.begin(1_000, 1.0);
+    hanging.fail(6_000, 1.0, 5_000, "it hangs");
+    let fresh = Source::new(&address(2), 1_000).unwrap();
+    assert!(fresh.urgency() < hanging.urgency());
+    let _ = hanging.request(11_000);
+    assert!(hanging.urgency() < fresh.urgency(), "somebody waits for it");
+}
+
+#[test]
+fn a_cancelled_follow_up_pays_for_the_next_one() {
+    let mut source = Source::new(&address(1), 0).unwrap();
+    source.generation = 9;
+    source.begin(0, 1.0);
+    for kid in 0..4 {
+        assert_eq!(source.ask(Some(kid), 9, 0), Answer::Wait(2));
+    }
+    source.cancel_follow_up();
+    source.succeed(0, 1.0, 600_000);
+    assert!(!source.is_due(0));
+    for _ in 0..4 {
+        assert!(matches!(source.request(0), Answer::Wait(_)));
+        source.begin(0, 1.0);
+        source.succeed(0, 1.0, 600_000);
+    }
+    assert_eq!(source.request(0), Answer::BudgetSpent);
+}
+
+#[test]
 fn a_key_that_comes_back_within_its_grace_stays() {
     let mut memory = Memory::new(2, 8);
     let mut table = memory.table();
@@ -294,7 +401,7 @@ fn the_same_id_with_other_material_replaces_the_key_at_once() {
     table.publish(0, &[new], 10, GRACE).unwrap();
     assert_eq!(kids(&table, 0, true), ["k"]);
     let mut out = [Record::EMPTY; 2];
-    table.copy_keys(0, true, &mut out);
+    table.copy_keys(0, Some(20), &mut out);
     assert!(out[0].same_as(&new));
 }
 
@@ -403,19 +510,19 @@ fn a_tables_copy_is_due_when_keys_change_and_when_it_gets_old() {
     let mut table = memory.table();
     table.subscribe(DATABASE, &[address(1)], 0);
     assert!(
-        !table.is_unpersisted(DATABASE, 1_800.0),
+        !table.is_unpersisted(DATABASE, 1_800.0, 0),
         "there is nothing to write yet"
     );
     table
         .publish(0, &[record(&KeyPair::p256(), "a")], 0, GRACE)
         .unwrap();
     table.sources[0].fetched_at = 1_000.0;
-    assert!(table.is_unpersisted(DATABASE, 1_800.0));
+    assert!(table.is_unpersisted(DATABASE, 1_800.0, 0));
     let generation = table.sources[0].generation;
     table.persisted(DATABASE, 0, generation, 1_000.0);
-    assert!(!table.is_unpersisted(DATABASE, 1_800.0) && table.is_persisted(DATABASE, 0));
+    assert!(!table.is_unpersisted(DATABASE, 1_800.0, 0) && table.is_persisted(DATABASE, 0));
     table.sources[0].fetched_at = 2_801.0;
-    assert!(table.is_unpersisted(DATABASE, 1_800.0));
+    assert!(table.is_unpersisted(DATABASE, 1_800.0, 0));
 }
 
 #[test]
@@ -493,6 +600,13 @@ fn a_dropped_database_is_forgotten() {
     let mut known = [Database::EMPTY; 4];
     databases::request(&mut known, 7);
     databases::request(&mut known, 8);
+    databases::retain(&mut known, &[8]);
+    assert!(
+        databases::is_known(&known, 7),
+        "it may be newer than the list"
+    );
+    databases::begin(&mut known, 7, 0);
+    databases::fail(&mut known, 7, 0);
     databases::retain(&mut known, &[8]);
     assert!(!databases::is_known(&known, 7) && databases::is_known(&known, 8));
 }

@@ -1,10 +1,14 @@
 -- Nobody but the owner, and whom the owner grants, can add or change what is trusted. Default privileges
 -- of the installing role are stripped too, wherever they would widen this.
 
+-- The script runs as a superuser while the target schema is in the search path: nothing that somebody
+-- put there may be taken for one of PostgreSQL's own functions or operators.
 DO $do$
 DECLARE
     granted record;
+    path constant text := pg_catalog.current_setting('search_path');
 BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     FOR granted IN
         SELECT format('FUNCTION %s', p.oid::regprocedure) AS object, a.grantee
         FROM pg_catalog.pg_depend d
@@ -25,6 +29,7 @@ BEGIN
     LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %s', granted.object, granted.grantee::regrole);
     END LOOP;
+    PERFORM pg_catalog.set_config('search_path', path, true);
 END
 $do$;
 

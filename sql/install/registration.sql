@@ -19,7 +19,10 @@ DECLARE
         clock_skew interval DEFAULT '30 s', algorithms text[] DEFAULT NULL, jwks json DEFAULT NULL,
         jwks_uri text DEFAULT NULL, for_requests boolean DEFAULT true$$;
     own record;
+    path constant text := pg_catalog.current_setting('search_path');
 BEGIN
+    -- Nothing that somebody put into the target schema may be taken for a function of PostgreSQL.
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     FOR own IN
         SELECT * FROM (VALUES
             ('clerk', 'domain'),
@@ -42,5 +45,6 @@ BEGIN
             'COMMENT ON FUNCTION third_party_auth.%I IS %L',
             'add_' || own.kind, 'Registers a provider of kind ' || own.kind);
     END LOOP;
+    PERFORM pg_catalog.set_config('search_path', path, true);
 END
 $do$;

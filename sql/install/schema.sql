@@ -2,7 +2,7 @@
 
 DO $$
 BEGIN
-    IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
+    IF pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8' THEN
         RAISE EXCEPTION USING
             ERRCODE = '0A000',
             MESSAGE = 'pg_third_party_auth needs a database in UTF8',
@@ -63,8 +63,9 @@ CREATE FUNCTION third_party_auth.provider_check() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_provider_check';
 CREATE FUNCTION third_party_auth.provider_changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_provider_changed';
+-- Whoever may insert a provider need not be able to write keys.
 CREATE FUNCTION third_party_auth.provider_created() RETURNS trigger
-    LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_provider_created';
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_provider_created';
 CREATE FUNCTION third_party_auth.registry_changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_registry_changed';
 

@@ -6,8 +6,11 @@ COMMENT ON VIEW third_party_auth.status IS
 
 CREATE VIEW third_party_auth.signing_key AS
     SELECT k.provider, k.kid, k.algorithm, k.key_type, k.thumbprint,
-           pg_catalog.to_timestamp((s.first_seen OPERATOR(pg_catalog.->>) k.thumbprint)::double precision)
-               AS first_seen_at,
+           -- Kept in seconds with a fraction, which may round up.
+           LEAST(
+               pg_catalog.to_timestamp((s.first_seen OPERATOR(pg_catalog.->>) k.thumbprint)::double precision),
+               CASE WHEN s.first_seen OPERATOR(pg_catalog.->>) k.thumbprint IS NOT NULL THEN s.fetched_at END
+           ) AS first_seen_at,
            CASE WHEN s.first_seen OPERATOR(pg_catalog.->>) k.thumbprint IS NOT NULL THEN s.fetched_at END
                AS last_seen_at,
            k.revoked

@@ -4,8 +4,8 @@ use super::Ticks;
 
 /// How often a database that has the extension is looked at although nothing is known to have changed.
 pub const RECONCILE: Ticks = 600_000;
-/// A synchronisation that has not ended after so long is started again.
-const RUN_LIMIT: Ticks = 30_000;
+/// A synchronisation that has not ended after so long is ended and started again.
+pub const RUN_LIMIT: Ticks = 30_000;
 const FIRST_RETRY: Ticks = 1_000;
 const LAST_RETRY: Ticks = 300_000;
 
@@ -86,7 +86,9 @@ pub fn retain(databases: &mut [Database], present: &[u32]) {
     for database in databases.iter_mut() {
         let gone =
             database.used != 0 && database.oid != CATALOG && !present.contains(&database.oid);
-        if gone && database.running == 0 {
+        // One that was requested meanwhile may be newer than the list; one that failed is not.
+        let is_new = database.requested != 0 && database.failures == 0;
+        if gone && database.running == 0 && !is_new {
             *database = Database::EMPTY;
         }
     }

@@ -14,7 +14,7 @@ const BURST: u32 = 5;
 const REFILL: Ticks = 10_000;
 /// How many absent key ids are remembered, and for how long (milliseconds).
 const ABSENT: usize = 32;
-const ABSENT_FOR: Ticks = 60_000;
+const ABSENT_FOR: Ticks = 15_000;
 /// After a failure, a miss does not cause another fetch for so long (milliseconds).
 const MIN_SPACING_AFTER_FAILURE: Ticks = 5_000;
 
@@ -194,7 +194,7 @@ impl Source {
 
     /// A backend misses a key: it has looked at the keys of `seen`.
     pub fn ask(&mut self, kid: Option<u64>, seen: u64, now: Ticks) -> Answer {
-        if self.generation != seen {
+        if self.has_other_keys(seen) {
             return Answer::Changed;
         }
         let known_absent = |absent: &Absent| {
@@ -210,6 +210,16 @@ impl Source {
         self.request(now)
     }
 
+    /// Whether there are keys, and not those of this generation.
+    pub fn has_other_keys(&self, seen: u64) -> bool {
+        self.generation != 0 && self.generation != seen
+    }
+
+    /// A fetch has just changed the keys: those that asked for the next one look at them first.
+    pub fn cancel_follow_up(&mut self) {
+        self.requested = self.started;
+    }
+
     /// Asks for a fetch that has not started yet.
     pub fn request(&mut self, now: Ticks) -> Answer {
         let need = self.started + 1;
@@ -220,7 +230,8 @@ impl Source {
         if failing && now < self.last_attempt + MIN_SPACING_AFTER_FAILURE {
             return Answer::JustFailed;
         }
-        if !self.spend(now) {
+        // What a cancelled follow-up has paid pays for this one.
+        if self.prepaid < need && !self.spend(now) {
             return Answer::BudgetSpent;
         }
         self.requested = need;
@@ -250,6 +261,11 @@ impl Source {
             && self.in_flight == 0
             && (self.requested > self.started
                 || (now >= self.due_at && (self.prepaid > self.started || self.budget(now) > 0)))
+    }
+
+    /// Which of several due fetches goes first: one that somebody waits for, then the longest unattended.
+    pub fn urgency(&self) -> (bool, Ticks) {
+        (self.requested <= self.started, self.last_attempt)
     }
 
     /// Begins a fetch. The budget is taken before the request, and a failure costs as much.

@@ -1,8 +1,10 @@
 //! All sources, their keys, and which databases subscribe to them.
 
+use super::databases::RECONCILE;
 use super::record::Record;
 use super::source::Source;
 use super::{Ticks, UnixTime};
+use crate::keys::MAX_KEYS;
 use crate::provider::KeyAddress;
 
 /// One key of one source. All zeros is a free slot.
@@ -26,6 +28,8 @@ pub struct Subscription {
     /// What of the source was last written into that database's table.
     persisted_generation: u64,
     persisted_fetched_at: UnixTime,
+    /// The table had no row to write into: not before this is it tried again.
+    retry_at: Ticks,
 }
 
 impl KeySlot {
@@ -49,6 +53,7 @@ impl Subscription {
         owner: 0,
         persisted_generation: 0,
         persisted_fetched_at: 0.0,
+        retry_at: 0,
     };
 
     /// Whether nobody uses it.
@@ -79,6 +84,18 @@ impl Table<'_> {
         self.sources
             .iter()
             .position(|source| source.is_used() && source.is_for(address))
+    }
+
+    /// A fetch has ended whose address no database subscribes to any more: its slot is free to be used
+    /// again.
+    pub fn end_unwanted(&mut self, address: &KeyAddress, now: Ticks) {
+        if let Some(source) = self
+            .sources
+            .iter_mut()
+            .find(|source| source.is_for(address))
+        {
+            source.abandon(now);
+        }
     }
 
     /// Makes `wanted` exactly what a database subscribes to; answers how many got no slot.
@@ -141,6 +158,8 @@ impl Table<'_> {
             {
                 self.sources[position].retire();
                 self.drop_keys(owner);
+                // Whoever has parsed its keys has to notice.
+                self.next_generation();
             }
         }
     }
@@ -171,6 +190,7 @@ impl Table<'_> {
                 .any(|slot| slot.owner == owner && slot.record.same_as(record))
         };
         let new = records.iter().filter(is_new).count();
+        self.make_room(owner, new);
         let free = self.keys.iter().filter(|slot| slot.owner == 0).count();
         if new > free {
             return Err(Full);
@@ -210,14 +230,36 @@ impl Table<'_> {
         Ok(changed)
     }
 
+    /// A source that withdraws keys all the time does not fill the table: its own withdrawn keys make
+    /// room for its new ones, the oldest first.
+    fn make_room(&mut self, owner: u32, new: usize) {
+        loop {
+            let own = self.keys.iter().filter(|slot| slot.owner == owner).count();
+            let free = self.keys.iter().filter(|slot| slot.owner == 0).count();
+            if own + new <= 2 * MAX_KEYS && new <= free {
+                return;
+            }
+            let gone = |slot: &&mut KeySlot| slot.owner == owner && slot.gone_at != 0;
+            let oldest = self
+                .keys
+                .iter_mut()
+                .filter(gone)
+                .min_by_key(|slot| slot.gone_at);
+            match oldest {
+                Some(slot) => *slot = KeySlot::EMPTY,
+                None => return,
+            }
+        }
+    }
+
     /// Drops keys whose grace has passed; answers whether there were any.
     pub fn drop_gone(&mut self, now: Ticks) -> bool {
         let mut dropped = false;
         for index in 0..self.keys.len() {
-            let slot = self.keys[index];
-            if slot.owner != 0 && slot.gone_at != 0 && slot.gone_at <= now {
+            let (owner, gone_at) = (self.keys[index].owner, self.keys[index].gone_at);
+            if owner != 0 && gone_at != 0 && gone_at <= now {
                 self.keys[index] = KeySlot::EMPTY;
-                self.sources[slot.owner as usize - 1].generation = self.next_generation();
+                self.sources[owner as usize - 1].generation = self.next_generation();
                 dropped = true;
             }
         }
@@ -229,14 +271,19 @@ impl Table<'_> {
         *self.last_generation
     }
 
-    /// Copies a source's keys into `out`, and says how many there are; those in their grace are
-    /// included or not.
-    pub fn copy_keys(&self, position: usize, with_gone: bool, out: &mut [Record]) -> usize {
+    /// Copies a source's keys into `out`, and says how many there are. With `grace`, the present, those
+    /// whose grace is not over are included.
+    pub fn copy_keys(&self, position: usize, grace: Option<Ticks>, out: &mut [Record]) -> usize {
         let owner = position as u32 + 1;
-        let own = self
+        let own = |slot: &&KeySlot| slot.owner == owner;
+        let in_grace = |slot: &&KeySlot| grace.is_some_and(|now| slot.gone_at > now);
+        // Published ones first: should there be more than fit, those in their grace are left out.
+        let published = self
             .keys
             .iter()
-            .filter(|slot| slot.owner == owner && (with_gone || slot.gone_at == 0));
+            .filter(own)
+            .filter(|slot| slot.gone_at == 0);
+        let own = published.chain(self.keys.iter().filter(own).filter(in_grace));
         let mut count = 0;
         for (slot, place) in own.zip(out.iter_mut()) {
             *place = slot.record;
@@ -245,20 +292,40 @@ impl Table<'_> {
         count
     }
 
+    /// When the next of a source's withdrawn keys stops counting.
+    pub fn next_gone(&self, position: usize) -> Ticks {
+        let owner = position as u32 + 1;
+        let withdrawn = |slot: &&KeySlot| slot.owner == owner && slot.gone_at != 0;
+        let moments = self.keys.iter().filter(withdrawn).map(|slot| slot.gone_at);
+        moments.min().unwrap_or(Ticks::MAX)
+    }
+
     /// Whether a database's table should be written: keys changed, or `fetched_at` moved by more
     /// than `heartbeat` seconds.
-    pub fn is_unpersisted(&self, database: u32, heartbeat: UnixTime) -> bool {
-        self.subscriptions
-            .iter()
-            .any(|s| s.owner != 0 && s.database == database && self.is_stale_copy(s, heartbeat))
+    pub fn is_unpersisted(&self, database: u32, heartbeat: UnixTime, now: Ticks) -> bool {
+        self.subscriptions.iter().any(|s| {
+            s.owner != 0
+                && s.database == database
+                && self.is_stale_copy(s, heartbeat)
+                && s.retry_at <= now
+        })
     }
 
     /// Whether this database's copy of this source should be written.
-    pub fn needs_write(&self, database: u32, position: usize, heartbeat: UnixTime) -> bool {
+    pub fn needs_write(
+        &self,
+        database: u32,
+        position: usize,
+        heartbeat: UnixTime,
+        now: Ticks,
+    ) -> bool {
         let owner = position as u32 + 1;
-        self.subscriptions
-            .iter()
-            .any(|s| s.database == database && s.owner == owner && self.is_stale_copy(s, heartbeat))
+        self.subscriptions.iter().any(|s| {
+            s.database == database
+                && s.owner == owner
+                && self.is_stale_copy(s, heartbeat)
+                && s.retry_at <= now
+        })
     }
 
     fn is_stale_copy(&self, subscription: &Subscription, heartbeat: UnixTime) -> bool {
@@ -275,14 +342,26 @@ impl Table<'_> {
             if subscription.database == database && subscription.owner == owner {
                 subscription.persisted_generation = generation;
                 subscription.persisted_fetched_at = at;
+                subscription.retry_at = 0;
             }
         }
     }
 
+    /// A database's table has no row for this source. Answers whether that was so a reconcile ago too:
+    /// then nobody else is about to bring it.
+    pub fn misses_row(&mut self, database: u32, position: usize, now: Ticks) -> bool {
+        let owner = position as u32 + 1;
+        let own = |s: &&mut Subscription| s.database == database && s.owner == owner;
+        let Some(subscription) = self.subscriptions.iter_mut().find(own) else {
+            return false;
+        };
+        std::mem::replace(&mut subscription.retry_at, now + RECONCILE) != 0
+    }
+
     /// Whether a database's table holds this source's keys.
     pub fn is_persisted(&self, database: u32, position: usize) -> bool {
-        !self.needs_write(database, position, f64::INFINITY)
-            && self.sources[position].generation != 0
+        self.sources[position].generation != 0
+            && !self.needs_write(database, position, f64::INFINITY, Ticks::MAX)
     }
 
     /// A database is gone, or has no extension any more.

@@ -7,7 +7,8 @@
 use super::clock;
 use super::errors::Undecided;
 use super::patience::Wait;
-use pgrx::{FromDatum, pg_sys};
+use pgrx::{FromDatum, IntoDatum, pg_sys};
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::ptr;
 
@@ -64,6 +65,8 @@ pub struct Tuple {
     nulls: Vec<bool>,
     /// The row was written by the current transaction.
     pub is_own: bool,
+    /// A column is missing or has another type.
+    is_damaged: Cell<bool>,
 }
 
 impl Tuple {
@@ -83,23 +86,39 @@ impl Tuple {
                 values,
                 nulls,
                 is_own: false,
+                is_damaged: Cell::new(false),
             }
         }
     }
 
-    /// The value of a column, detoasted and copied; `None` if it is NULL or there is no such column.
-    pub fn get<T: FromDatum>(&self, column: &str) -> Option<T> {
-        let position = (0..self.values.len()).find(|&position| {
+    /// Whether a column that was asked for is missing or has another type. Whoever altered the table
+    /// must not make a rule vanish, nor make us read a datum as what it is not.
+    pub fn is_damaged(&self) -> bool {
+        self.is_damaged.get()
+    }
+
+    /// The value of a column, detoasted and copied; `None` if it is NULL.
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: &str) -> Option<T> {
+        let position = self.position::<T>(column);
+        if position.is_none() {
+            self.is_damaged.set(true);
+        }
+        let position = position?;
+        // SAFETY: the column has exactly the type that is asked for.
+        unsafe { T::from_datum(self.values[position], self.nulls[position]) }
+    }
+
+    fn position<T: IntoDatum>(&self, column: &str) -> Option<usize> {
+        (0..self.values.len()).find(|&position| {
             // SAFETY: `deform` was given a valid description; the position is below natts.
             unsafe {
                 let attribute = attribute(self.description, position);
                 !(*attribute).attisdropped
+                    && (*attribute).atttypid == T::type_oid()
                     && CStr::from_ptr((*attribute).attname.data.as_ptr()).to_bytes()
                         == column.as_bytes()
             }
-        })?;
-        // SAFETY: the tables are ours: each column has the type that its reader asks for.
-        unsafe { T::from_datum(self.values[position], self.nulls[position]) }
+        })
     }
 
     /// The elements of a text array; NULL is the empty list, a NULL element an empty text.
@@ -128,10 +147,12 @@ unsafe fn attribute(
 /// Reads all rows of a table as they are committed now, and as this transaction has changed them.
 ///
 /// # Errors
-/// [`Undecided::RegistryLocked`] if the table stays locked for `key_wait`.
+/// [`Undecided::RegistryLocked`] if the table stays locked for `key_wait`,
+/// [`Undecided::RegistryDamaged`] if it does not have the columns that it should have.
 pub fn rows<R>(table: pg_sys::Oid, mut read: impl FnMut(&Tuple) -> R) -> Result<Vec<R>, Undecided> {
     lock(table)?;
     let mut rows = Vec::new();
+    let mut is_damaged = false;
     // SAFETY: the lock keeps the relation from being dropped; a fresh catalog snapshot is what a NULL
     // snapshot means. Values are copied by `read` before the scan goes on. Should anything raise, the
     // end of the transaction releases scan, relation and lock.
@@ -156,11 +177,15 @@ pub fn rows<R>(table: pg_sys::Oid, mut read: impl FnMut(&Tuple) -> R) -> Result<
                 let xmin = (*(*tuple).t_data).t_choice.t_heap.t_xmin;
                 deformed.is_own = pg_sys::TransactionIdIsCurrentTransactionId(xmin);
                 rows.push(read(&deformed));
+                is_damaged |= deformed.is_damaged();
             }
             pg_sys::systable_endscan(scan);
             pg_sys::RelationClose(relation);
         }
         pg_sys::UnlockRelationOid(table, pg_sys::AccessShareLock as i32);
+    }
+    if is_damaged {
+        return Err(Undecided::RegistryDamaged);
     }
     Ok(rows)
 }

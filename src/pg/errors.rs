@@ -3,7 +3,8 @@
 //! pgrx knows a closed list of SQLSTATEs and cannot hide the statement that an error came from, so
 //! reports go through PostgreSQL's own functions here.
 
-use crate::provider::row::{Advice, AdviceLevel, RowError};
+use crate::provider::RowError;
+use crate::provider::row::{Advice, AdviceLevel};
 use crate::verify::Refusal;
 use pgrx::{PgSqlErrorCode, pg_sys};
 use std::ffi::{CString, c_char, c_int};
@@ -61,6 +62,8 @@ pub enum Undecided {
     },
     /// Somebody holds a lock on the registry.
     RegistryLocked,
+    /// A table or a column of the registry is missing or has another type.
+    RegistryDamaged,
 }
 
 impl Undecided {
@@ -74,6 +77,7 @@ impl Undecided {
             Undecided::NotPreloaded { .. } => "not_preloaded",
             Undecided::Standby { .. } => "standby",
             Undecided::RegistryLocked => "registry_locked",
+            Undecided::RegistryDamaged => "registry_damaged",
         }
     }
 
@@ -85,7 +89,7 @@ impl Undecided {
             | Undecided::BudgetSpent { provider }
             | Undecided::NotPreloaded { provider }
             | Undecided::Standby { provider } => Some(provider),
-            Undecided::RegistryLocked => None,
+            Undecided::RegistryLocked | Undecided::RegistryDamaged => None,
         }
     }
 
@@ -131,6 +135,12 @@ impl Undecided {
                  third_party_auth.fetch_on_standby lets a standby fetch keys itself."
                     .into(),
             ),
+            Undecided::RegistryDamaged => (
+                "the tables of the extension were altered".into(),
+                "Bring third_party_auth.provider, provider_state and revoked back to the columns that \
+                 CREATE EXTENSION gave them."
+                    .into(),
+            ),
             Undecided::RegistryLocked => (
                 "the table of providers is locked".into(),
                 "Somebody holds an ACCESS EXCLUSIVE lock on third_party_auth.provider: try again.".into(),
@@ -166,10 +176,14 @@ impl From<Refusal> for SqlError {
 
 impl From<RowError> for SqlError {
     fn from(error: RowError) -> Self {
-        SqlError::new(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            error.message,
-        )
+        SqlError {
+            // A private key that was pinned by mistake must not get into the log.
+            hide_statement: error.argument == "jwks",
+            ..SqlError::new(
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                error.message,
+            )
+        }
         .detail(format!("argument={}", error.argument))
         .hint(error.hint)
     }
@@ -185,7 +199,8 @@ impl From<pgrx::spi::SpiError> for SqlError {
 pub fn unknown_provider(name: &str) -> SqlError {
     SqlError::new(
         PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-        format!("provider \"{name}\" does not exist"),
+        // Anyone may ask for any name: as much of it as a name can have.
+        format!("provider \"{name:.63}\" does not exist"),
     )
     .hint("SELECT provider FROM third_party_auth.status lists the registered ones.")
 }
@@ -286,6 +301,7 @@ mod raw {
         pub fn errdetail(format: *const c_char, ...) -> c_int;
         pub fn errhint(format: *const c_char, ...) -> c_int;
         pub fn errhidestmt(hide: bool) -> c_int;
+        pub fn errhidecontext(hide: bool) -> c_int;
         pub fn errfinish(file: *const c_char, line: c_int, function: *const c_char);
     }
 }
@@ -312,6 +328,8 @@ pub unsafe fn report(report: Report) {
         }
         if report.hide_statement {
             raw::errhidestmt(true);
+            // PL/pgSQL quotes statements in CONTEXT: hidden in the log, the client sees it.
+            raw::errhidecontext(true);
         }
         raw::errfinish(c"pg_third_party_auth".as_ptr(), 0, ptr::null());
     }
@@ -330,6 +348,7 @@ pub fn advise(advice: &Advice) {
         level: level as c_int,
         ..SqlError::new(code, advice.message.as_str())
             .hint(advice.hint.as_str())
+            .hiding_the_statement()
             .into_report()
     };
     // SAFETY: the closure holds plain data only; should sending the message fail with an error, the

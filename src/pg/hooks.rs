@@ -64,7 +64,7 @@ unsafe extern "C-unwind" fn on_transaction(
                 shared::wake_fetcher();
             }
         }
-        pg_sys::XactEvent::XACT_EVENT_ABORT => {
+        pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
             SYNC_AT_COMMIT.get().set(false);
             registry::rolled_back(true);
         }
@@ -81,5 +81,7 @@ unsafe extern "C-unwind" fn on_subtransaction(
 ) {
     if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
         registry::rolled_back(false);
+        // Settings have their earlier values again.
+        request::settings_changed();
     }
 }

@@ -28,6 +28,8 @@ struct Parsed {
     changes: u64,
     generation: u64,
     fetched_at: f64,
+    /// When the first of them stops counting.
+    good_until: Ticks,
     keys: Arc<KeySet>,
 }
 
@@ -80,14 +82,18 @@ impl KeyLookup for Keyring<'_> {
                 waited.ok_or_else(|| not_fetched(provider, None))?
             }
         };
-        let age = clock::unix_time() - found.fetched_at;
-        if age > settings::max_stale().as_secs_f64() {
-            return Err(Undecided::KeysStale {
-                provider: provider.name.clone(),
-                age,
-            });
+        if !is_stale(&found) {
+            return Ok(found.keys);
         }
-        Ok(found.keys)
+        // A server that was down for long, or was restored: one fetch may confirm them.
+        let _ = self.wait(provider, address, None, found.generation);
+        match known(provider, address)? {
+            Some(found) if !is_stale(&found) => Ok(found.keys),
+            _ => Err(Undecided::KeysStale {
+                provider: provider.name.clone(),
+                age: clock::unix_time() - found.fetched_at,
+            }),
+        }
     }
 
     fn newer(
@@ -161,6 +167,12 @@ impl Keyring<'_> {
                 Some((position, state.table.sources[position].ask(kid, seen, now)))
             });
             match answer.flatten() {
+                None if !shared::has_free_slot() => {
+                    return Err(not_fetched(
+                        provider,
+                        Some("third_party_auth.max_providers is reached".to_owned()),
+                    ));
+                }
                 None => {
                     let _place = Place::take(provider, u32::MAX, deadline)?;
                     request_sync();
@@ -178,15 +190,19 @@ impl Keyring<'_> {
                     return Err(not_fetched(provider, last_error(address)));
                 }
                 Some((position, Answer::Wait(fetch))) => {
-                    let _place = Place::take(provider, position as u32, deadline)?;
                     shared::wake_fetcher();
+                    let _place = Place::take(provider, position as u32, deadline)?;
                     let ended = until(deadline, || {
                         shared::locked(|state| {
                             let found = state.table.find(address)?;
                             let source = &mut state.table.sources[found];
+                            if source.has_other_keys(seen) {
+                                // Any fetch may bring the key; only that one can prove its absence.
+                                return Some((true, source.generation));
+                            }
                             let ended = source.ended(fetch)?;
-                            if ended && source.generation == seen {
-                                source.remember_absent(kid.unwrap_or(0), clock::ticks());
+                            if let Some(kid) = kid.filter(|_| ended && source.generation == seen) {
+                                source.remember_absent(kid, clock::ticks());
                             }
                             Some((ended, source.generation))
                         })
@@ -201,6 +217,15 @@ impl Keyring<'_> {
             }
         }
     }
+}
+
+/// How far ahead the proof of keys may be: clocks differ, and are set.
+const AHEAD: f64 = 300.0;
+
+/// Whether the proof of the keys is older than they may be trusted, or of a time to come.
+fn is_stale(found: &Found) -> bool {
+    let age = clock::unix_time() - found.fetched_at;
+    !(-AHEAD..=settings::max_stale().as_secs_f64()).contains(&age)
 }
 
 /// Why no fetch can come of waiting here, ever.
@@ -250,6 +275,7 @@ fn shared_keys(address: &KeyAddress) -> Option<Found> {
         let fresh_until = settings::max_stale().as_secs_f64() / 2.0;
         if let Some(parsed) = parsed
             && parsed.changes == changes
+            && clock::ticks() < parsed.good_until
             && clock::unix_time() - parsed.fetched_at < fresh_until
         {
             return Some(Found {
@@ -264,38 +290,39 @@ fn shared_keys(address: &KeyAddress) -> Option<Found> {
 
 /// Copies the keys of an address out of shared memory, unless those that are parsed still are the same.
 fn copy(address: &KeyAddress) -> Option<Found> {
-    let mut cache = PARSED.get().borrow_mut();
-    let cache = cache.get_or_insert_with(HashMap::new);
-    let own = cache.get(address).map_or(0, |parsed| parsed.generation);
-    // Keys in their grace come on top of a full set.
-    let mut records = vec![Record::EMPTY; 2 * MAX_KEYS];
     let changes = shared::changes();
-    let (generation, fetched_at, count) = shared::locked(|state| {
+    let now = clock::ticks();
+    let (generation, fetched_at, good_until) = shared::locked(|state| {
         let position = state.table.find(address)?;
         let source = &state.table.sources[position];
-        let (generation, fetched_at) = (source.generation, source.fetched_at);
-        if generation == 0 {
-            return None;
-        }
-        let is_same = generation == own;
-        let count = (!is_same).then(|| state.table.copy_keys(position, true, &mut records));
-        Some((generation, fetched_at, count))
+        let has_keys = source.generation != 0;
+        has_keys.then(|| {
+            (
+                source.generation,
+                source.fetched_at,
+                state.table.next_gone(position),
+            )
+        })
     })??;
-    let keys = match (count, cache.get(address)) {
-        (None, Some(parsed)) => Arc::clone(&parsed.keys),
-        (count, _) => {
-            let keys = records[..count.unwrap_or(0)]
-                .iter()
-                .filter_map(|record| record.to_key().ok().map(Arc::new));
-            Arc::new(KeySet {
-                keys: keys.collect(),
-            })
-        }
+    let mut cache = PARSED.get().borrow_mut();
+    let cache = cache.get_or_insert_with(HashMap::new);
+    let same = cache
+        .get(address)
+        .filter(|parsed| parsed.generation == generation && now < parsed.good_until)
+        .map(|parsed| Arc::clone(&parsed.keys));
+    let keys = match same {
+        Some(keys) => keys,
+        None => Arc::new(read(address, generation, now)?),
     };
     let parsed = Parsed {
         changes,
         generation,
         fetched_at,
+        good_until: if good_until > now {
+            good_until
+        } else {
+            Ticks::MAX
+        },
         keys: Arc::clone(&keys),
     };
     cache.insert(address.clone(), parsed);
@@ -306,19 +333,29 @@ fn copy(address: &KeyAddress) -> Option<Found> {
     })
 }
 
-/// The keys that are known of an address, and which of them its provider still publishes: for views.
+/// Reads and parses the keys of a generation; `None` if they have just been replaced by others, which
+/// the next look finds.
+fn read(address: &KeyAddress, generation: u64, now: Ticks) -> Option<KeySet> {
+    // Keys in their grace come on top of a full set.
+    let mut records = vec![Record::EMPTY; 2 * MAX_KEYS];
+    let count = shared::locked(|state| {
+        let position = state.table.find(address)?;
+        let is_same = state.table.sources[position].generation == generation;
+        is_same.then(|| state.table.copy_keys(position, Some(now), &mut records))
+    })??;
+    let keys = records[..count]
+        .iter()
+        .filter_map(|record| record.to_key().ok().map(Arc::new));
+    Some(KeySet {
+        keys: keys.collect(),
+    })
+}
+
+/// The keys that are known of a provider, without waiting: for views.
 pub fn listed(provider: &Provider) -> Result<Option<Arc<KeySet>>, Undecided> {
     match &provider.keys {
         KeySource::Pinned(keys) => Ok(Some(Arc::new(keys.clone()))),
         KeySource::Fetched(address) => Ok(known(provider, address)?.map(|found| found.keys)),
-    }
-}
-
-/// Forgets keys of addresses that no provider uses any more.
-pub fn retain(loaded: &Loaded) {
-    if let Some(cache) = PARSED.get().borrow_mut().as_mut() {
-        let wanted = registry::wanted_addresses(loaded);
-        cache.retain(|address, _| wanted.contains(address));
     }
 }
 

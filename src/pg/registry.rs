@@ -4,7 +4,8 @@ use super::catalog::{self, Table, Tuple};
 use super::errors::Undecided;
 use super::process::Process;
 use crate::keys::{self, KeySet};
-use crate::provider::row::{Row, RowError};
+use crate::provider::RowError;
+use crate::provider::row::Row;
 use crate::provider::{KeyAddress, KeySource, Registry, Revocation};
 use pgrx::datum::{Interval, JsonString, TimestampWithTimeZone};
 use pgrx::{JsonB, pg_guard, pg_sys};
@@ -114,9 +115,7 @@ fn load() -> Result<Loaded, Undecided> {
         counter,
         ..Loaded::default()
     };
-    let Some(provider) = Table::Provider.oid() else {
-        return Ok(loaded);
-    };
+    let provider = Table::Provider.oid().ok_or(Undecided::RegistryDamaged)?;
     let mut rows = catalog::rows(provider, |tuple| (row(tuple), tuple.is_own))?;
     rows.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     for (row, is_own) in rows {
@@ -129,13 +128,12 @@ fn load() -> Result<Loaded, Undecided> {
             Err(problem) => loaded.problems.push((name, kind, enabled, problem)),
         }
     }
-    if let Some(revoked) = Table::Revoked.oid() {
-        loaded.registry.revoked = catalog::rows(revoked, |tuple| Revocation {
-            issuer: tuple.get("issuer").unwrap_or_default(),
-            kid: tuple.get("kid").unwrap_or_default(),
-            thumbprint: tuple.get("thumbprint"),
-        })?;
-    }
+    let revoked = Table::Revoked.oid().ok_or(Undecided::RegistryDamaged)?;
+    loaded.registry.revoked = catalog::rows(revoked, |tuple| Revocation {
+        issuer: tuple.get("issuer").unwrap_or_default(),
+        kid: tuple.get("kid").unwrap_or_default(),
+        thumbprint: tuple.get("thumbprint"),
+    })?;
     Ok(loaded)
 }
 
@@ -159,10 +157,7 @@ pub fn row(tuple: &Tuple) -> Row {
         jwks: tuple.get::<JsonString>("jwks").map(|text| text.0),
         jwks_uri: tuple.get("jwks_uri"),
         for_requests: tuple.get("for_requests").unwrap_or_default(),
-        options: match tuple.get::<JsonB>("options").map(|options| options.0) {
-            Some(Value::Object(options)) => options,
-            _ => serde_json::Map::new(),
-        },
+        options: options(tuple),
     }
 }
 
@@ -184,13 +179,31 @@ pub fn stored() -> Result<StoredKeys, Undecided> {
     {
         return Ok(Rc::clone(stored));
     }
-    let rows = match Table::ProviderState.oid() {
-        Some(table) => catalog::rows(table, stored_row)?,
-        None => Vec::new(),
-    };
+    let table = Table::ProviderState
+        .oid()
+        .ok_or(Undecided::RegistryDamaged)?;
+    let rows = catalog::rows(table, stored_row)?;
     let stored = Rc::new(rows.into_iter().flatten().collect::<HashMap<_, _>>());
     STORED.get().replace(Some((counter, Rc::clone(&stored))));
     Ok(stored)
+}
+
+/// As much of a row as its issuers need.
+pub fn issuers_row(tuple: &Tuple) -> Row {
+    Row {
+        name: tuple.get("name").unwrap_or_default(),
+        kind: tuple.get("kind").unwrap_or_default(),
+        issuers: tuple.texts("issuers").unwrap_or_default(),
+        options: options(tuple),
+        ..Row::default()
+    }
+}
+
+fn options(tuple: &Tuple) -> serde_json::Map<String, Value> {
+    match tuple.get::<JsonB>("options").map(|options| options.0) {
+        Some(Value::Object(options)) => options,
+        _ => serde_json::Map::new(),
+    }
 }
 
 fn stored_row(tuple: &Tuple) -> Option<(String, Stored)> {
@@ -233,8 +246,12 @@ fn listen() {
         };
     }
     if WATCHED.get().get().is_none() {
+        let before = counter();
         let oids = Table::ALL.map(Table::oid);
-        if let [Some(provider), Some(state), Some(revoked)] = oids {
+        // What was invalidated meanwhile may have been one of them: then they are looked up again.
+        if counter() == before
+            && let [Some(provider), Some(state), Some(revoked)] = oids
+        {
             WATCHED.get().set(Some([provider, state, revoked]));
         }
     }

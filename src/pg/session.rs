@@ -11,7 +11,7 @@ use super::request::{self, Token};
 use super::{claims, clock, registry, settings};
 use crate::keys::Thumbprint;
 use crate::policy::{self, organization, second_factor};
-use crate::token::{Claims, Unverified};
+use crate::token::{Claims, TokenError, Unverified};
 use crate::verify::{self, Failure, Purpose, Question, Reason, Refusal, Verified};
 use pgrx::{IntoDatum, PgMemoryContexts, pg_sys};
 use std::cell::{Cell, RefCell};
@@ -169,7 +169,9 @@ pub fn last(answer: Answer) -> Slot {
 pub fn decide() -> Result<Rc<Decision>, SqlError> {
     let moment = request::moment();
     let is_present = MOMENT.get().get().is_some_and(request::is_present);
-    if !is_present {
+    let holds = CIRCUMSTANCES.get().get() == Some(Circumstances::present());
+    // A utility statement may have changed a setting that is not ours without starting a query.
+    if !is_present || !holds {
         let token = request::take();
         if *TOKEN.get().borrow() != token {
             TOKEN.get().replace(token);
@@ -225,13 +227,20 @@ fn judge(token: &Token, now: f64) -> Result<Result<Verified, Option<Refusal>>, S
             Err(refusal) => Ok(Err(Some(refusal))),
         },
         Token::GatewayClaims(payload) => {
-            let loaded = registry::current()?;
-            let judged = Claims::parse(payload.clone())
-                .map_err(Refusal::from)
-                .and_then(|claims| {
-                    let claims = Arc::new(claims);
-                    verify::verify_gateway_claims(&claims, &loaded.registry, &question, &mut ())
-                });
+            // Nothing raises here: there is no second try at a gateway.
+            let Ok(loaded) = registry::current() else {
+                return Ok(Err(None));
+            };
+            let (bytes, limit) = (payload.len(), settings::max_token_bytes());
+            let claims = if bytes > limit {
+                Err(TokenError::TooLarge { bytes, limit })
+            } else {
+                Claims::parse(payload.clone())
+            };
+            let judged = claims.map_err(Refusal::from).and_then(|claims| {
+                let claims = Arc::new(claims);
+                verify::verify_gateway_claims(&claims, &loaded.registry, &question, &mut ())
+            });
             Ok(judged.map_err(Some))
         }
     }
@@ -374,7 +383,10 @@ pub struct Recent {
 impl Recent {
     /// The token, parsed now or before.
     pub fn find_or_parse(&mut self, text: &str) -> Result<Rc<Unverified>, Refusal> {
-        if let Some(known) = self.tokens.iter().find(|(token, _)| token.text() == text) {
+        let known = |(token, _): &&(Rc<Unverified>, _)| token.text() == text;
+        if text.len() <= settings::max_token_bytes()
+            && let Some(known) = self.tokens.iter().find(known)
+        {
             return Ok(Rc::clone(&known.0));
         }
         let token = Unverified::parse(text, settings::max_token_bytes())?;

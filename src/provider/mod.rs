@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`Provider`]: the rules of one registered row, ready to be judged by `verify`
 //! - [`row`]: a registry row as it was written, and the checks that turn it into a [`Provider`]
+//! - [`arguments`]: what can be wrong with each argument of a registration
 //! - [`presets`]: what is particular to each kind of provider, as data
 //! - [`claim_path`]: where in the claims a value is looked for
 //! - [`registry`]: all providers of a database and its revoked keys; which provider an issuer selects
@@ -11,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod arguments;
 pub mod claim_path;
 pub mod presets;
 pub mod registry;
@@ -20,10 +22,11 @@ use crate::keys::{Algorithm, KeySet};
 use std::time::Duration;
 
 pub use address::KeyAddress;
+pub use arguments::RowError;
 pub use claim_path::ClaimPath;
 pub use presets::Preset;
 pub use registry::{Registry, Revocation};
-pub use row::{Advice, AdviceLevel, Row, RowError};
+pub use row::{Advice, AdviceLevel, Row};
 
 /// A registered provider whose row passed every check of [`row`].
 #[derive(Debug, Clone)]

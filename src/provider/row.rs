@@ -3,7 +3,10 @@
 //! The same checks judge `add_<kind>()`, plain INSERT and UPDATE, and every read of the table: a row
 //! that got past the first two (a restore without triggers, say) still verifies nothing.
 
-use super::presets::{DefaultAudience, OptionError, Options, Preset};
+use super::arguments::{
+    MAX_NAME_BYTES, RowError, check_name, check_texts, check_url, error, find_preset, shown,
+};
+use super::presets::{DefaultAudience, Options, Preset};
 use super::{Audiences, ClaimPath, KeyAddress, KeySource, Provider};
 use crate::keys::{self, Algorithm, KeySet};
 use serde_json::{Map, Value};
@@ -13,8 +16,6 @@ use std::time::Duration;
 pub const MAX_ISSUER_BYTES: usize = 512;
 /// The longest `jwks_uri`, in bytes; also the longest that shared memory holds.
 pub const MAX_URL_BYTES: usize = 1024;
-/// What PostgreSQL keeps of an identifier, in bytes (NAMEDATALEN - 1).
-const MAX_NAME_BYTES: usize = 63;
 /// The largest clock skew, and the one above which there is a warning.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
 const USUAL_CLOCK_SKEW: Duration = Duration::from_secs(60);
@@ -58,17 +59,6 @@ pub struct Row {
     pub options: Map<String, Value>,
 }
 
-/// Why a row is not a provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowError {
-    /// The column or argument at fault.
-    pub argument: String,
-    /// What is wrong with it.
-    pub message: String,
-    /// What to write instead.
-    pub hint: String,
-}
-
 /// Something the person who registers a provider should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
@@ -89,46 +79,49 @@ pub enum AdviceLevel {
     Warning,
 }
 
-fn error(argument: &str, message: impl Into<String>, hint: impl Into<String>) -> RowError {
-    RowError {
-        argument: argument.to_owned(),
-        message: message.into(),
-        hint: hint.into(),
-    }
-}
-
-impl From<OptionError> for RowError {
-    fn from(cause: OptionError) -> Self {
-        let message = match cause.problem.as_str() {
-            "is missing" | "is not a text" | "has white space around it" => {
-                format!("{} {}", cause.argument, cause.problem)
-            }
-            problem => problem.to_owned(),
-        };
-        error(cause.argument, message, cause.hint)
-    }
-}
-
 impl Row {
     /// Fills what was left open with what the preset says, so that the table shows what holds.
     ///
     /// # Errors
     /// [`RowError`] if the kind is unknown.
     pub fn fill_in(&mut self) -> Result<&'static Preset, RowError> {
-        let preset = Preset::find(&self.kind).ok_or_else(|| {
-            let kinds: Vec<_> = super::presets::ALL.iter().map(|p| p.kind).collect();
-            error(
-                "kind",
-                format!("\"{}\" is not a kind of provider", self.kind),
-                format!("The kinds are {}.", kinds.join(", ")),
-            )
-        })?;
+        let preset = find_preset(&self.kind)?;
         let names = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         self.allowed_roles
             .get_or_insert_with(|| names(preset.allowed_roles));
         self.algorithms
             .get_or_insert_with(|| preset.algorithms.iter().map(Algorithm::to_string).collect());
         Ok(preset)
+    }
+
+    /// The row as it is kept: [`Row::fill_in`], and pinned keys that are not used, a private key say, are
+    /// left out.
+    ///
+    /// # Errors
+    /// [`RowError`] if the kind is unknown.
+    pub fn as_kept(mut self) -> Result<Row, RowError> {
+        self.fill_in()?;
+        self.drop_unusable_keys();
+        Ok(self)
+    }
+
+    fn drop_unusable_keys(&mut self) {
+        let Some(Ok(reading)) = self.jwks.as_deref().map(keys::read) else {
+            return;
+        };
+        if !reading.skipped.is_empty() {
+            let used: Vec<Value> = reading.keys.keys.iter().map(|key| key.to_jwk()).collect();
+            self.jwks = Some(serde_json::json!({ "keys": used }).to_string());
+        }
+    }
+
+    /// Every issuer of the row: the preset's own, then the further ones.
+    ///
+    /// # Errors
+    /// [`RowError`] if the kind or one of its own arguments is wrong.
+    pub fn all_issuers(&self) -> Result<Vec<String>, RowError> {
+        let preset = find_preset(&self.kind)?;
+        self.issuer_strings(preset)
     }
 
     /// Judges the row.
@@ -157,7 +150,7 @@ impl Row {
         let role_claim = ClaimPath::parse(&self.role_claim).map_err(|_| {
             error(
                 "role_claim",
-                format!("\"{}\" does not name a claim", self.role_claim),
+                format!("\"{}\" does not name a claim", shown(&self.role_claim)),
                 "Write a claim name ('role'), a dotted path ('app_metadata.role'), a JSON Pointer \
                  ('/app_metadata/role') or a namespaced claim ('https://example.com/role').",
             )
@@ -192,7 +185,11 @@ impl Row {
         {
             return Err(error(
                 "options",
-                format!("\"{unknown}\" is not an argument of kind {}", preset.kind),
+                format!(
+                    "\"{}\" is not an argument of kind {}",
+                    shown(unknown),
+                    preset.kind
+                ),
                 format!("Its own arguments: {}.", preset.own_arguments.join(", ")),
             ));
         }
@@ -269,7 +266,10 @@ impl Row {
         {
             return Err(error(
                 "default_role",
-                format!("default_role \"{default}\" is not among allowed_roles"),
+                format!(
+                    "default_role \"{}\" is not among allowed_roles",
+                    shown(default)
+                ),
                 "Add it to allowed_roles, or choose one of them.",
             ));
         }
@@ -337,7 +337,7 @@ impl Row {
                 name.parse().map_err(|_| {
                     error(
                         "algorithms",
-                        format!("\"{name}\" is not a supported signature algorithm"),
+                        format!("\"{}\" is not a supported signature algorithm", shown(name)),
                         hint(),
                     )
                 })
@@ -417,62 +417,4 @@ impl Row {
         }
         Ok(KeySet { keys: usable })
     }
-}
-
-fn check_name(name: &str) -> Result<(), RowError> {
-    if name.is_empty() || name.trim() != name || name.len() > MAX_NAME_BYTES || has_controls(name) {
-        return Err(error(
-            "name",
-            "the name of a provider is empty, too long, or has odd characters",
-            format!(
-                "Give name => 'a-short-name', at most {MAX_NAME_BYTES} bytes, no control characters."
-            ),
-        ));
-    }
-    Ok(())
-}
-
-fn check_texts(argument: &str, texts: &[String]) -> Result<(), RowError> {
-    if texts
-        .iter()
-        .any(|text| text.is_empty() || has_controls(text))
-    {
-        return Err(error(
-            argument,
-            format!("{argument} has an element that is empty or has control characters"),
-            "Leave the element out.",
-        ));
-    }
-    Ok(())
-}
-
-fn check_url(argument: &str, url: &str) -> Result<(), RowError> {
-    let hint = "Keys are fetched from an https:// address; give jwks_uri => 'https://…' or pinned keys \
-                with jwks => '{\"keys\": […]}'.";
-    let rest = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"));
-    let problem = match rest {
-        None => "is not a URL",
-        Some(_) if url.len() > MAX_URL_BYTES => "is too long",
-        Some(_) if url.bytes().any(|b| b <= b' ' || b == 0x7f || b >= 0x80) => {
-            "has white space, control or non-ASCII characters"
-        }
-        Some(_) if url.contains('#') => "has a fragment",
-        Some(rest) => {
-            let authority = rest.split(['/', '?']).next().unwrap_or_default();
-            if authority.is_empty() {
-                "has no host"
-            } else if authority.contains('@') {
-                "has a user name or password"
-            } else {
-                return Ok(());
-            }
-        }
-    };
-    Err(error(argument, format!("the key address {problem}"), hint))
-}
-
-fn has_controls(text: &str) -> bool {
-    text.chars().any(char::is_control)
 }

@@ -17,6 +17,8 @@ mod support;
 
 /// Keys outlive crashes, restarts and the loss of the network; standbys have them.
 mod keys_survive;
+/// For how long a token is the request's.
+mod lifetime;
 /// However much is asked of the server, a provider is asked rarely, and nobody else waits.
 mod limits;
 /// Whoever may not change what is trusted cannot.
@@ -25,7 +27,7 @@ mod privileges;
 mod refresh;
 /// What is registered or revoked counts at once, everywhere in its database and nowhere else.
 mod registry;
-/// Which token is the request's, and for how long.
+/// Which token is the request's.
 mod tokens;
 /// Servers that did not preload the library.
 mod unloaded;

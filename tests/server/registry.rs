@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::setting::{
-    Signer, add_pinned, bearer, create_extension, refusal, set, subject, text, verify,
+    Signer, add_pinned, bearer, create_extension, failure, refusal, set, subject, text, verify,
 };
 use postgres::Client;
 use std::time::{Duration, Instant};
@@ -239,5 +239,34 @@ fn a_locked_registry_is_waited_for_no_longer_than_key_wait() {
         assert_eq!(verify(&mut holder, &token).unwrap(), "ada", "{table}");
         holder.batch_execute("COMMIT").unwrap();
         assert_eq!(verify(&mut client, &token).unwrap(), "ada", "{table}");
+    }
+}
+
+#[test]
+fn the_extension_can_be_dropped_and_created_again() {
+    let (cluster, mut owner, signer) = setting("again");
+    owner.batch_execute(&add_pinned(&signer, "")).unwrap();
+    let token = signer.pinned("ada");
+    let mut client = cluster.superuser();
+    for _ in 0..2 {
+        assert_eq!(verify(&mut client, &token).unwrap(), "ada");
+        assert_eq!(verify(&mut owner, &token).unwrap(), "ada");
+        owner
+            .batch_execute("DROP EXTENSION pg_third_party_auth")
+            .unwrap();
+        assert_eq!(failure(verify(&mut client, &token)).0, "42883");
+        owner
+            .batch_execute("CREATE EXTENSION pg_third_party_auth")
+            .unwrap();
+        for session in [&mut client, &mut owner] {
+            assert_eq!(refusal(session, &token), "28000 unknown_issuer");
+        }
+        let other = add_pinned(&Signer::new("one"), "");
+        owner.batch_execute(&other).unwrap();
+        for session in [&mut client, &mut owner] {
+            assert_eq!(refusal(session, &token), "28000 bad_signature");
+        }
+        owner.batch_execute(REMOVE).unwrap();
+        owner.batch_execute(&add_pinned(&signer, "")).unwrap();
     }
 }

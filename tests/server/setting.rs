@@ -141,6 +141,16 @@ pub fn add_pinned(signer: &Signer, more: &str) -> String {
     format!("SELECT third_party_auth.add_oidc('{PINNED_ISSUER}', {common}{more})")
 }
 
+/// A server that trusts one pinned key, with lines of configuration and arguments of its provider.
+pub fn trusting(name: &str, conf: &[&str], more: &str) -> (Cluster, Signer) {
+    let cluster = Cluster::start(name, conf);
+    let signer = Signer::new("one");
+    let mut client = cluster.superuser();
+    create_extension(&mut client);
+    client.batch_execute(&add_pinned(&signer, more)).unwrap();
+    (cluster, signer)
+}
+
 /// A key under a name.
 pub struct Signer {
     key: KeyPair,

@@ -43,19 +43,8 @@ impl Cluster {
     /// is preloaded unless a line says otherwise.
     pub fn start(name: &str, conf: &[&str]) -> Cluster {
         let cluster = Cluster::in_new_directory(name);
-        let data = cluster.data();
-        let options = [
-            "-A",
-            "trust",
-            "-U",
-            "postgres",
-            "-N",
-            "-E",
-            "UTF8",
-            "--no-locale",
-            "-D",
-        ];
-        run(server_command("initdb").args(options).arg(&data));
+        let options = "-A trust -U postgres -N -E UTF8 --no-locale -D".split(' ');
+        run(server_command("initdb").args(options).arg(cluster.data()));
         let preload = format!("shared_preload_libraries = '{EXTENSION}'");
         let ours = [preload.as_str(), "port = 5432", "fsync = off", "jit = off"];
         cluster.configure(&ours);
@@ -67,15 +56,10 @@ impl Cluster {
     /// A standby that streams from this server.
     pub fn standby(&self, name: &str, conf: &[&str]) -> Cluster {
         let standby = Cluster::in_new_directory(name);
-        let options = [
-            "-R", "-X", "stream", "-c", "fast", "-N", "-U", "postgres", "-h",
-        ];
+        let options = "-R -X stream -c fast -N -U postgres -h".split(' ');
         let mut backup = server_command("pg_basebackup");
-        run(backup
-            .args(options)
-            .arg(&self.directory)
-            .arg("-D")
-            .arg(standby.data()));
+        backup.args(options).arg(&self.directory).arg("-D");
+        run(backup.arg(standby.data()));
         standby.configure(conf);
         standby.start_again();
         standby
@@ -116,15 +100,14 @@ impl Cluster {
     pub fn start_again(&self) {
         let mut start = server_command("pg_ctl");
         start
-            .args(["-w", "-t", "60", "start", "-l"])
-            .arg(self.log_file())
+            .args("-w -t 60 start -l".split(' '))
+            .arg(self.log_file());
+        let started = start
             .arg("-D")
-            .arg(self.data());
-        if !start
+            .arg(self.data())
             .stdout(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-        {
+            .status();
+        if !started.is_ok_and(|status| status.success()) {
             panic!("the server does not start:\n{}", self.log());
         }
     }

@@ -50,7 +50,8 @@ fn fetch_now(call: Call) -> Returned {
         let ask = |address: &KeyAddress| {
             shared::locked(|state| {
                 let position = state.table.find(address)?;
-                Some(state.table.sources[position].request(clock::ticks()))
+                let source = &mut state.table.sources[position];
+                Some((source.request(clock::ticks()), source.generation))
             })
             .flatten()
         };
@@ -63,15 +64,16 @@ fn fetch_now(call: Call) -> Returned {
             answer = found.and_then(|_| ask(address));
         }
         match answer {
-            Some(Answer::Wait(fetch)) => waiting.push((address, fetch)),
-            Some(Answer::BudgetSpent) => {
+            Some((Answer::Wait(fetch), generation)) => waiting.push((address, fetch, generation)),
+            Some((Answer::BudgetSpent, _)) if name.is_some() => {
                 return Err(Undecided::BudgetSpent {
                     provider: provider.name.clone(),
                 }
                 .into());
             }
-            // It failed a moment ago: the row says why.
+            // It failed a moment ago, or is one of many whose budget is spent: the row tells.
             Some(_) => {}
+            None if name.is_none() => {}
             None if !shared::has_free_slot() => return Err(no_slot(&provider.name)),
             None => {
                 return Err(Undecided::KeysNotFetched {
@@ -84,11 +86,14 @@ fn fetch_now(call: Call) -> Returned {
         }
     }
     shared::wake_fetcher();
-    for (address, fetch) in waiting {
+    for (address, fetch, generation) in waiting {
         until(deadline, || {
             shared::locked(|state| {
                 let position = state.table.find(address)?;
-                state.table.sources[position].ended(fetch)
+                let source = &state.table.sources[position];
+                // An earlier fetch that changed the keys cancels the one that was asked for.
+                let changed = source.has_other_keys(generation).then_some(true);
+                changed.or_else(|| source.ended(fetch))
             })
             .flatten()
         });

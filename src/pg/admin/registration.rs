@@ -70,8 +70,9 @@ fn register(call: Call) -> Returned {
         for_requests: call.argument(14).unwrap_or(true),
         enabled: true,
     };
-    let mut wanted = row.clone();
-    wanted.fill_in()?;
+    let wanted = row.clone().as_kept()?;
+    // Two at the same time: the second one finds what the first one has committed.
+    triggers::lock_registration(triggers::provider_table()?);
     match existing(&row.name)? {
         Some(found) if found == wanted => {}
         Some(found) => return Err(exists(&found)),

@@ -6,6 +6,7 @@ use super::super::{keyring, registry};
 use crate::c_function;
 use crate::keys::Kid;
 use crate::provider::Provider;
+use crate::token::MAX_KID_BYTES;
 use pgrx::PgSqlErrorCode;
 use pgrx::spi::Spi;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ c_function!(
             (key.kid.as_ref() == Some(&hash)).then(|| key.thumbprint.to_string())
         });
         let insert = "INSERT INTO third_party_auth.revoked (issuer, kid, thumbprint) \
-                      SELECT i, $2, $3 FROM pg_catalog.unnest($1) i ON CONFLICT DO NOTHING";
+                      SELECT i, $2, $3 FROM pg_catalog.unnest($1) i ON CONFLICT (issuer, kid) DO UPDATE SET thumbprint = excluded.thumbprint \
+                      WHERE revoked.thumbprint IS NULL AND excluded.thumbprint IS NOT NULL";
         let count = Spi::connect_mut(|client| {
             let arguments = [
                 provider.issuers.clone().into(),
@@ -61,6 +63,13 @@ fn arguments(call: Call) -> Result<(Arc<Provider>, String), SqlError> {
     };
     let name = given(0).ok_or_else(|| missing("provider"))?;
     let kid = given(1).ok_or_else(|| missing("kid"))?;
+    if kid.len() > MAX_KID_BYTES {
+        return Err(SqlError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "kid is too long",
+        )
+        .hint(format!("A key id has at most {MAX_KID_BYTES} bytes.")));
+    }
     registry::accept_invalidations();
     let loaded = registry::current()?;
     let provider = loaded

@@ -1,4 +1,8 @@
 //! The rows of the views.
+#![allow(
+    clippy::result_large_err,
+    reason = "the error is pgrx's own, and returned once per call"
+)]
 
 use super::super::registry::{self, Loaded};
 use super::super::{clock, keyring, shared};
@@ -7,7 +11,9 @@ use crate::cache::waiters;
 use crate::keys::KeySet;
 use crate::provider::{KeyAddress, KeySource, Provider};
 use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What shared memory knows of a provider's key address.
@@ -19,29 +25,29 @@ struct Fetching {
 /// The rows of the view `status`.
 #[pg_extern(schema = "third_party_auth", volatile, parallel_restricted)]
 #[allow(clippy::type_complexity)]
-fn provider_status() -> TableIterator<
-    'static,
-    (
-        name!(provider, String),
-        name!(kind, String),
-        name!(issuer, Option<String>),
-        name!(jwks_uri, Option<String>),
-        name!(enabled, bool),
-        name!(source, Option<String>),
-        name!(key_count, i32),
-        name!(fetched_at, Option<TimestampWithTimeZone>),
-        name!(next_refresh_at, Option<TimestampWithTimeZone>),
-        name!(last_attempt_at, Option<TimestampWithTimeZone>),
-        name!(last_error, Option<String>),
-        name!(consecutive_failures, i32),
-        name!(persisted, bool),
-        name!(problem, Option<String>),
-    ),
+fn provider_status() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(provider, String),
+            name!(kind, String),
+            name!(issuer, Option<String>),
+            name!(jwks_uri, Option<String>),
+            name!(enabled, bool),
+            name!(source, Option<String>),
+            name!(key_count, i32),
+            name!(fetched_at, Option<TimestampWithTimeZone>),
+            name!(next_refresh_at, Option<TimestampWithTimeZone>),
+            name!(last_attempt_at, Option<TimestampWithTimeZone>),
+            name!(last_error, Option<String>),
+            name!(consecutive_failures, i32),
+            name!(persisted, bool),
+            name!(problem, Option<String>),
+        ),
+    >,
+    ErrorReport,
 > {
-    registry::accept_invalidations();
-    let Ok(loaded) = registry::current() else {
-        return TableIterator::new(Vec::new());
-    };
+    let loaded = loaded()?;
     let mut rows = Vec::new();
     for provider in &loaded.registry.providers {
         let fetching = fetching(provider);
@@ -96,7 +102,19 @@ fn provider_status() -> TableIterator<
             Some(problem),
         ));
     }
-    TableIterator::new(rows)
+    Ok(TableIterator::new(rows))
+}
+
+/// The registry as it is now. A registry that cannot be read must not look like one without providers.
+fn loaded() -> Result<Rc<Loaded>, ErrorReport> {
+    registry::accept_invalidations();
+    registry::current().map_err(|undecided| {
+        let (message, hint) = undecided.message_and_hint();
+        let code = PgSqlErrorCode::ERRCODE_SYSTEM_ERROR;
+        ErrorReport::new(code, message, "status")
+            .set_detail(format!("reason={}", undecided.code()))
+            .set_hint(hint)
+    })
 }
 
 fn fetching(provider: &Provider) -> Option<Fetching> {
@@ -170,6 +188,18 @@ fn problem(
     if !provider.enabled {
         return Some("disabled: it verifies nothing".to_owned());
     }
+    let first = |issuer: &String| {
+        loaded
+            .registry
+            .select(issuer)
+            .filter(|first| first.name != provider.name)
+    };
+    if let Some(first) = provider.issuers.iter().find_map(first) {
+        return Some(format!(
+            "provider \"{}\" has the same issuer and goes first",
+            first.name
+        ));
+    }
     if matches!(provider.keys, KeySource::Pinned(_)) {
         return None;
     }
@@ -206,21 +236,21 @@ fn problem(
 /// The rows of the view `signing_key`, without the moments, which are in the table.
 #[pg_extern(schema = "third_party_auth", volatile, parallel_restricted)]
 #[allow(clippy::type_complexity)]
-fn known_keys() -> TableIterator<
-    'static,
-    (
-        name!(provider, String),
-        name!(kid, Option<String>),
-        name!(algorithm, Option<String>),
-        name!(key_type, String),
-        name!(thumbprint, String),
-        name!(revoked, bool),
-    ),
+fn known_keys() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(provider, String),
+            name!(kid, Option<String>),
+            name!(algorithm, Option<String>),
+            name!(key_type, String),
+            name!(thumbprint, String),
+            name!(revoked, bool),
+        ),
+    >,
+    ErrorReport,
 > {
-    registry::accept_invalidations();
-    let Ok(loaded) = registry::current() else {
-        return TableIterator::new(Vec::new());
-    };
+    let loaded = loaded()?;
     let mut rows = Vec::new();
     for provider in &loaded.registry.providers {
         let keys: Option<Arc<KeySet>> = keyring::listed(provider).ok().flatten();
@@ -240,7 +270,7 @@ fn known_keys() -> TableIterator<
             ));
         }
     }
-    TableIterator::new(rows)
+    Ok(TableIterator::new(rows))
 }
 
 /// The row of the view `worker`.

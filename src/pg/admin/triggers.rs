@@ -6,6 +6,7 @@ use super::super::errors::{SqlError, advise};
 use super::super::{hooks, registry, settings, shared};
 use crate::c_function;
 use crate::provider::row::{Advice, AdviceLevel, Row};
+use pgrx::datum::JsonString;
 use pgrx::spi::Spi;
 use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
 use std::ffi::CString;
@@ -17,40 +18,34 @@ const REGISTRATION_LOCK: u16 = 1;
 c_function!(
     /// BEFORE INSERT OR UPDATE on `provider`: judges the row and fills in what was left open.
     third_party_auth_provider_check, pg_finfo_third_party_auth_provider_check, |call| {
-        let trigger = trigger_data(call)?;
-        // SAFETY: PostgreSQL passes the row that is about to be written, and its description.
-        let (tuple, description) = unsafe {
-            let is_update = (*trigger).tg_newtuple;
-            let tuple = if is_update.is_null() { (*trigger).tg_trigtuple } else { is_update };
-            (tuple, (*(*trigger).tg_relation).rd_att)
-        };
-        // SAFETY: as above.
-        let mut row = registry::row(&unsafe { Tuple::deform(description, tuple) });
-        let (roles, algorithms) = (row.allowed_roles.is_none(), row.algorithms.is_none());
-        row.fill_in()?;
-        let (_, advice) = row.clone().judge()?;
+        let fired = Fired::by(call, &[Table::Provider])?.each_row(true)?;
+        let written = registry::row(&fired.tuple());
+        let (_, advice) = written.clone().judge()?;
         advice.iter().for_each(advise);
+        let row = written.clone().as_kept()?;
         let mut changes = Vec::new();
-        if roles {
-            changes.push(("allowed_roles", row.allowed_roles.clone().into_datum()));
+        if row.allowed_roles != written.allowed_roles {
+            changes.push(("allowed_roles", row.allowed_roles.into_datum()));
         }
-        if algorithms {
-            changes.push(("algorithms", row.algorithms.clone().into_datum()));
+        if row.algorithms != written.algorithms {
+            changes.push(("algorithms", row.algorithms.into_datum()));
         }
-        // SAFETY: as above.
-        Ok(Some(unsafe { modified(tuple, description, &changes) }))
+        if row.jwks != written.jwks {
+            changes.push(("jwks", row.jwks.map(JsonString).into_datum()));
+        }
+        Ok(Some(fired.modified(&changes)))
     }
 );
 
 c_function!(
     /// AFTER INSERT, UPDATE or DELETE on `provider`, each row: an issuer selects one provider at most.
     third_party_auth_provider_changed, pg_finfo_third_party_auth_provider_changed, |call| {
-        let trigger = trigger_data(call)?;
-        // SAFETY: PostgreSQL passes the relation that fired.
-        let relation = unsafe { (*(*trigger).tg_relation).rd_id };
-        invalidate(relation);
+        let fired = Fired::by(call, &[Table::Provider])?.each_row(false)?;
+        fired.void_what_was_read();
         hooks::sync_at_commit();
-        one_provider_for_each_issuer(relation)?;
+        if !fired.is_delete && !is_replaying() {
+            one_provider_for_each_issuer(fired.relation, &registry::row(&fired.tuple()))?;
+        }
         Ok(Some(pg_sys::Datum::null()))
     }
 );
@@ -58,12 +53,8 @@ c_function!(
 c_function!(
     /// AFTER INSERT on `provider`: its row of state.
     third_party_auth_provider_created, pg_finfo_third_party_auth_provider_created, |call| {
-        let trigger = trigger_data(call)?;
-        // SAFETY: PostgreSQL passes the row that was written, and its description.
-        let row = unsafe {
-            let description = (*(*trigger).tg_relation).rd_att;
-            registry::row(&Tuple::deform(description, (*trigger).tg_trigtuple))
-        };
+        let fired = Fired::by(call, &[Table::Provider])?.each_row(false)?;
+        let row = registry::row(&fired.tuple());
         let insert = "INSERT INTO third_party_auth.provider_state (provider) VALUES ($1) \
                       ON CONFLICT DO NOTHING";
         Spi::connect_mut(|client| {
@@ -76,32 +67,99 @@ c_function!(
 c_function!(
     /// AFTER anything on a table of the registry: what was read is void.
     third_party_auth_registry_changed, pg_finfo_third_party_auth_registry_changed, |call| {
-        let trigger = trigger_data(call)?;
-        // SAFETY: as above.
-        invalidate(unsafe { (*(*trigger).tg_relation).rd_id });
+        Fired::by(call, &Table::ALL)?.void_what_was_read();
         Ok(Some(pg_sys::Datum::null()))
     }
 );
 
-fn trigger_data(call: Call) -> Result<*mut pg_sys::TriggerData, SqlError> {
-    call.trigger().ok_or_else(|| {
-        SqlError::new(
-            PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-            "this function is called by triggers only",
-        )
-    })
+/// What fired a trigger function: checked, because whoever may execute it can hang it on any table.
+struct Fired {
+    relation: pg_sys::Oid,
+    is_delete: bool,
+    is_row: bool,
+    is_before: bool,
+    /// The row as it will be, or is; NULL for a statement trigger.
+    row: pg_sys::HeapTuple,
+    description: pg_sys::TupleDesc,
 }
 
-/// Voids what any session has read of the registry: at the commit elsewhere, at once here.
-fn invalidate(relation: pg_sys::Oid) {
-    // SAFETY: the relation exists, the trigger was fired on it.
-    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) };
-    registry::touch();
+impl Fired {
+    /// Reads what PostgreSQL tells a trigger.
+    fn by(call: Call, tables: &[Table]) -> Result<Self, SqlError> {
+        let data = call.trigger().ok_or_else(not_ours)?;
+        // SAFETY: PostgreSQL passes a valid TriggerData, with the relation that fired.
+        let fired = unsafe {
+            let data = &*data;
+            let relation = &*data.tg_relation;
+            let new = if data.tg_newtuple.is_null() {
+                data.tg_trigtuple
+            } else {
+                data.tg_newtuple
+            };
+            Fired {
+                relation: relation.rd_id,
+                is_delete: data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK
+                    == pg_sys::TRIGGER_EVENT_DELETE,
+                is_row: data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0,
+                is_before: data.tg_event & pg_sys::TRIGGER_EVENT_BEFORE != 0,
+                row: new,
+                description: relation.rd_att,
+            }
+        };
+        let is_ours = tables
+            .iter()
+            .any(|table| table.oid() == Some(fired.relation));
+        if is_ours { Ok(fired) } else { Err(not_ours()) }
+    }
+
+    /// A row trigger, before or after the event.
+    fn each_row(self, before: bool) -> Result<Self, SqlError> {
+        if self.is_row && self.is_before == before && !self.row.is_null() {
+            Ok(self)
+        } else {
+            Err(not_ours())
+        }
+    }
+
+    /// The row, taken apart.
+    fn tuple(&self) -> Tuple {
+        // SAFETY: a row trigger's row and its description are valid during the call.
+        unsafe { Tuple::deform(self.description, self.row) }
+    }
+
+    /// The row with other values in some columns.
+    fn modified(&self, changes: &[(&str, Option<pg_sys::Datum>)]) -> pg_sys::Datum {
+        // SAFETY: as above; the values are of the columns' types.
+        unsafe { modified(self.row, self.description, changes) }
+    }
+
+    /// Voids what any session has read of the table: at the commit elsewhere, at once here.
+    fn void_what_was_read(&self) {
+        // SAFETY: the relation exists, the trigger was fired on it.
+        unsafe { pg_sys::CacheInvalidateRelcacheByRelid(self.relation) };
+        registry::touch();
+    }
 }
 
-fn one_provider_for_each_issuer(relation: pg_sys::Oid) -> Result<(), SqlError> {
-    // SAFETY: plain calls in a transaction; the lock is held until it ends. The row that fired the
-    // trigger becomes visible to the scan by the new command.
+fn not_ours() -> SqlError {
+    SqlError::new(
+        PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+        "this function is called by the triggers of the extension's own tables only",
+    )
+    .hint("Drop the trigger that calls it.")
+}
+
+/// Whether the change comes by logical replication, which must not be stopped by a refusal. The
+/// provider that comes first by name has the issuer then, and `status` says so.
+fn is_replaying() -> bool {
+    // SAFETY: reads a variable.
+    let role = unsafe { pg_sys::SessionReplicationRole };
+    role == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32
+}
+
+/// Makes registrations wait for each other, without blocking a reader.
+pub fn lock_registration(relation: pg_sys::Oid) {
+    // SAFETY: a plain call in a transaction; the lock is held until it ends.
     unsafe {
         pg_sys::LockDatabaseObject(
             pg_sys::RelationRelationId,
@@ -109,19 +167,20 @@ fn one_provider_for_each_issuer(relation: pg_sys::Oid) -> Result<(), SqlError> {
             REGISTRATION_LOCK,
             pg_sys::ExclusiveLock as i32,
         );
-        pg_sys::CommandCounterIncrement();
     }
-    let rows = catalog::rows(relation, registry::row)?;
-    let mut owners: Vec<(String, String)> = Vec::new();
-    for row in rows {
-        let Ok((provider, _)) = row.judge() else {
-            continue;
-        };
-        for issuer in provider.issuers {
-            if let Some((_, owner)) = owners.iter().find(|(known, _)| *known == issuer) {
-                return Err(taken(&issuer, owner, &provider.name));
-            }
-            owners.push((issuer, provider.name.clone()));
+}
+
+/// Only issuers are compared: reading the pinned keys of all the others would make a restore quadratic.
+fn one_provider_for_each_issuer(relation: pg_sys::Oid, row: &Row) -> Result<(), SqlError> {
+    lock_registration(relation);
+    // SAFETY: makes the row that fired the trigger visible to the scan.
+    unsafe { pg_sys::CommandCounterIncrement() };
+    let own = row.all_issuers()?;
+    let others = catalog::rows(relation, registry::issuers_row)?;
+    for other in others.iter().filter(|other| other.name != row.name) {
+        let theirs = other.all_issuers().unwrap_or_default();
+        if let Some(issuer) = own.iter().find(|issuer| theirs.contains(issuer)) {
+            return Err(taken(issuer, &other.name, &row.name));
         }
     }
     Ok(())

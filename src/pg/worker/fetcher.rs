@@ -47,11 +47,19 @@ struct Mailbox {
     bell: UnixStream,
 }
 
+/// The sync worker that runs.
+struct Sync {
+    database: u32,
+    worker: DynamicBackgroundWorker,
+    /// When it is ended if it has not ended itself.
+    end_after: Ticks,
+}
+
 struct Fetcher {
     mailbox: Arc<Mailbox>,
     bell: UnixStream,
     in_flight: usize,
-    sync: Option<(u32, DynamicBackgroundWorker)>,
+    sync: Option<Sync>,
     was_in_recovery: bool,
     random: u64,
 }
@@ -160,8 +168,9 @@ impl Fetcher {
         while self.in_flight < THREADS {
             let unix = clock::unix_time();
             let begun = shared::locked(|state| {
-                let due = |source: &Source| source.is_due(now);
-                let position = state.table.sources.iter().position(due)?;
+                let sources = &state.table.sources;
+                let due = (0..sources.len()).filter(|&one| sources[one].is_due(now));
+                let position = due.min_by_key(|&one| sources[one].urgency())?;
                 state.table.sources[position].begin(now, unix);
                 Some(state.table.sources[position])
             });
@@ -203,6 +212,11 @@ impl Fetcher {
         let finished = std::mem::take(&mut *self.mailbox.finished.lock());
         for Finished { address, outcome } in finished {
             self.in_flight = self.in_flight.saturating_sub(1);
+            shared::locked(|state| {
+                if state.table.find(&address).is_none() {
+                    state.table.end_unwanted(&address, now);
+                }
+            });
             match outcome {
                 Ok(outcome) => self.succeeded(&address, now, outcome),
                 Err(error) => self.failed(&address, now, &error.to_string()),
@@ -212,7 +226,8 @@ impl Fetcher {
 
     fn succeeded(&mut self, address: &KeyAddress, now: Ticks, outcome: Outcome) {
         let jitter = self.jitter();
-        let interval = settings::refresh_interval();
+        // Keys have to be confirmed well before they are too old to be trusted.
+        let interval = settings::refresh_interval().min(settings::max_stale() / 2);
         let next = |max_age| ticks(schedule::next_refresh(interval, max_age, jitter));
         let unix = clock::unix_time();
         let published = match outcome {
@@ -250,6 +265,9 @@ impl Fetcher {
                     let source = &mut state.table.sources[position];
                     let recovered = source.failures;
                     if published.is_ok() {
+                        if published == Ok(true) {
+                            source.cancel_follow_up();
+                        }
                         source.succeed(now, unix, next);
                         source.etag = etag;
                         source.last_modified = last_modified;
@@ -313,7 +331,7 @@ impl Fetcher {
             let mut after = 0;
             // A standby cannot write into its tables.
             while let Some(database) = state.table.next_database(after).filter(|_| !in_recovery) {
-                if state.table.is_unpersisted(database, heartbeat) {
+                if state.table.is_unpersisted(database, heartbeat, now) {
                     databases::request(&mut state.header.databases, database);
                 }
                 after = database;
@@ -328,7 +346,13 @@ impl Fetcher {
         let started = start_sync(database);
         let missing = started.is_err();
         match started {
-            Ok(worker) => self.sync = Some((database, worker)),
+            Ok(worker) => {
+                self.sync = Some(Sync {
+                    database,
+                    worker,
+                    end_after: now + databases::RUN_LIMIT,
+                });
+            }
             Err(_) => {
                 shared::locked(|state| databases::fail(&mut state.header.databases, database, now));
             }
@@ -344,14 +368,20 @@ impl Fetcher {
         }
     }
 
-    /// A sync worker says itself that it ended well; one that is gone without doing so has failed.
+    /// A sync worker says itself that it ended well; one that is gone without doing so has failed. One
+    /// that is stuck, behind a lock on its database say, is ended, so that the others get their turn.
     fn look_after_sync(&mut self, now: Ticks) {
-        if let Some((database, worker)) = &self.sync
-            && matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped))
-        {
-            let database = *database;
-            shared::locked(|state| databases::fail(&mut state.header.databases, database, now));
-            self.sync = None;
+        let Some(sync) = self.sync.take() else {
+            return;
+        };
+        let is_gone = matches!(sync.worker.pid(), Err(BackgroundWorkerStatus::Stopped));
+        if !is_gone && now < sync.end_after {
+            self.sync = Some(sync);
+            return;
+        }
+        shared::locked(|state| databases::fail(&mut state.header.databases, sync.database, now));
+        if !is_gone {
+            sync.worker.terminate();
         }
     }
 

@@ -30,6 +30,27 @@ pub fn register() {
         .load();
 }
 
+/// Lets SIGTERM end this process at its next check for interrupts, as in a backend. pgrx's own handler
+/// only sets a flag, which a process that waits for a lock never looks at.
+fn die_at_sigterm() {
+    // SAFETY: die() is PostgreSQL's own handler for processes with a database connection; it is set
+    // before signals are unblocked.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(raw::die));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(raw::die));
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+}
+
+/// As it is: a signal handler must not run through pgrx's guard.
+mod raw {
+    unsafe extern "C-unwind" {
+        pub fn die(signal: i32);
+    }
+}
+
 /// Starts a sync worker for a database; `Err` if there is no slot left.
 fn start_sync(database: u32) -> Result<DynamicBackgroundWorker, DynamicBackgroundWorkerLoadError> {
     BackgroundWorkerBuilder::new("pg_third_party_auth sync")

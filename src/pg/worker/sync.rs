@@ -3,14 +3,14 @@
 //! An error ends the process (exit 1); the fetcher tries again later. One without a database lists
 //! the databases of the cluster instead.
 
-use super::super::{catalog, clock, keyring, registry, settings, shared};
+use super::super::{catalog, clock, registry, settings, shared};
 use crate::cache::databases::{self, CATALOG};
 use crate::cache::record::Record;
 use crate::cache::source::Source;
 use crate::keys::{Key, MAX_KEYS};
 use crate::provider::{KeyAddress, KeySource};
-use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
-use pgrx::datum::JsonString;
+use pgrx::bgworkers::BackgroundWorker;
+use pgrx::datum::{DatumWithOid, JsonString};
 use pgrx::spi::Spi;
 use pgrx::{FromDatum, JsonB, pg_guard, pg_sys};
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ use std::ptr;
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn third_party_auth_sync(argument: pg_sys::Datum) {
-    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGTERM);
+    super::die_at_sigterm();
     // SAFETY: the fetcher passed an OID.
     let database =
         unsafe { pg_sys::Oid::from_datum(argument, false) }.map_or(CATALOG, |oid| oid.to_u32());
@@ -126,19 +126,26 @@ fn carry(database: u32) -> Vec<Write> {
     let wanted = registry::wanted_addresses(&loaded);
     let now = clock::ticks();
     shared::locked(|state| state.table.subscribe(database, &wanted, now));
-    keyring::retain(&loaded);
     // SAFETY: reads shared state.
     if unsafe { pg_sys::RecoveryInProgress() } {
         return Vec::new();
     }
+    keep_triggers_always_on();
     let mut writes = Vec::new();
     for address in wanted {
-        if let Some(write) = unwritten(database, address) {
-            for provider in &loaded.registry.providers {
-                if matches!(&provider.keys, KeySource::Fetched(own) if *own == write.address) {
-                    store(&provider.name, &write);
-                }
+        let Some(write) = unwritten(database, address) else {
+            continue;
+        };
+        let mut is_written = true;
+        for provider in &loaded.registry.providers {
+            if matches!(&provider.keys, KeySource::Fetched(own) if *own == write.address) {
+                is_written &= store(&provider.name, &write)
+                    || (misses_row_again(database, &write)
+                        && insert_row(&provider.name)
+                        && store(&provider.name, &write));
             }
+        }
+        if is_written {
             writes.push(write);
         }
     }
@@ -148,12 +155,13 @@ fn carry(database: u32) -> Vec<Write> {
 fn unwritten(database: u32, address: KeyAddress) -> Option<Write> {
     let heartbeat = (settings::max_stale().as_secs_f64() / 4.0).min(1_800.0);
     let mut records = vec![Record::EMPTY; MAX_KEYS];
+    let now = clock::ticks();
     let (position, source, count) = shared::locked(|state| {
         let position = state.table.find(&address)?;
-        if !state.table.needs_write(database, position, heartbeat) {
+        if !state.table.needs_write(database, position, heartbeat, now) {
             return None;
         }
-        let count = state.table.copy_keys(position, false, &mut records);
+        let count = state.table.copy_keys(position, None, &mut records);
         Some((position, state.table.sources[position], count))
     })??;
     Some(Write {
@@ -167,8 +175,22 @@ fn unwritten(database: u32, address: KeyAddress) -> Option<Write> {
     })
 }
 
-/// Only updates: a row that logical replication brings must never collide with one of ours.
-fn store(provider: &str, write: &Write) {
+/// Whether the row was missing a reconcile ago too: it is not on its way by replication or a restore.
+fn misses_row_again(database: u32, write: &Write) -> bool {
+    let now = clock::ticks();
+    shared::locked(|state| state.table.misses_row(database, write.position, now)) == Some(true)
+}
+
+/// Makes the row; answers whether that was needed.
+fn insert_row(provider: &str) -> bool {
+    let insert =
+        "INSERT INTO third_party_auth.provider_state (provider) VALUES ($1) ON CONFLICT DO NOTHING";
+    run(insert, &[provider.into()]) > 0
+}
+
+/// Writes into the row of a provider; answers whether there is one. Only updates: a row that logical
+/// replication brings must never collide with one of ours.
+fn store(provider: &str, write: &Write) -> bool {
     let jwks = json!({"keys": write.keys.iter().map(Key::to_jwk).collect::<Vec<_>>()});
     let fetched_at = clock::to_timestamp(write.source.fetched_at);
     let thumbprints: Map<String, Value> = write
@@ -183,48 +205,77 @@ fn store(provider: &str, write: &Write) {
                    FROM pg_catalog.jsonb_each(first_seen) e \
                    WHERE $6 operator(pg_catalog.?) e.key), '{}') \
                   WHERE provider operator(pg_catalog.=) $1";
-    let result = Spi::connect_mut(|client| {
-        client
-            .update(
-                update,
-                None,
-                &[
-                    provider.into(),
-                    registry::address_text(&write.address).into(),
-                    JsonString(jwks.to_string()).into(),
-                    fetched_at.into(),
-                    write.source.jwks_uri.as_str().into(),
-                    JsonB(Value::Object(thumbprints)).into(),
-                ],
-            )
-            .map(|_| ())
-    });
-    if let Err(error) = result {
-        pgrx::error!("pg_third_party_auth: the keys of {provider} cannot be stored: {error}");
+    let arguments = [
+        provider.into(),
+        registry::address_text(&write.address).into(),
+        JsonString(jwks.to_string()).into(),
+        fetched_at.into(),
+        write.source.jwks_uri.as_str().into(),
+        JsonB(Value::Object(thumbprints)).into(),
+    ];
+    run(update, &arguments) > 0
+}
+
+/// Triggers that void what sessions have read must fire for replicated changes too. What
+/// `pg_restore --disable-triggers` issues loses that.
+fn keep_triggers_always_on() {
+    let lost = "SELECT pg_catalog.format('ALTER TABLE third_party_auth.%I ENABLE ALWAYS TRIGGER %I', \
+                c.relname, t.tgname) \
+                FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid \
+                WHERE t.tgrelid = ANY ($1) AND t.tgname ~ '^void_cache' AND t.tgenabled <> 'A'";
+    let tables: Vec<pg_sys::Oid> = catalog::Table::ALL
+        .into_iter()
+        .filter_map(catalog::Table::oid)
+        .collect();
+    let statements: Vec<String> = Spi::connect(|client| {
+        let rows = client.select(lost, None, &[tables.into()])?;
+        rows.map(|row| row.get::<String>(1))
+            .collect::<Result<Vec<_>, _>>()
+    })
+    .map(|statements| statements.into_iter().flatten().collect())
+    .unwrap_or_else(|error| fail(&error.to_string()));
+    for statement in statements {
+        run(&statement, &[]);
     }
+}
+
+/// Runs a statement; answers how many rows it changed.
+fn run(statement: &str, arguments: &[DatumWithOid<'_>]) -> usize {
+    Spi::connect_mut(|client| {
+        client
+            .update(statement, None, arguments)
+            .map(|rows| rows.len())
+    })
+    .unwrap_or_else(|error| fail(&error.to_string()))
+}
+
+/// Ends this process with an error, which the fetcher answers with another try later.
+fn fail(why: &str) -> ! {
+    pgrx::error!("pg_third_party_auth: the keys cannot be stored: {why}")
 }
 
 /// One transaction. It does not wait for a synchronous standby: keys can always be fetched again.
 fn transaction<R>(
     work: impl FnOnce() -> R + std::panic::UnwindSafe + std::panic::RefUnwindSafe,
 ) -> R {
-    BackgroundWorker::transaction(|| {
-        for (name, value) in [
-            (c"synchronous_commit", c"off"),
-            (c"lock_timeout", c"1s"),
-            (c"search_path", c"pg_catalog, pg_temp"),
-            (c"default_transaction_read_only", c"off"),
-        ] {
-            // SAFETY: static strings; the settings exist in every supported version.
-            unsafe {
-                pg_sys::SetConfigOption(
-                    name.as_ptr(),
-                    value.as_ptr(),
-                    pg_sys::GucContext::PGC_USERSET,
-                    pg_sys::GucSource::PGC_S_OVERRIDE,
-                )
-            };
-        }
-        work()
-    })
+    // Before the transaction begins, because some of them only count for the next one.
+    for (name, value) in [
+        (c"synchronous_commit", c"off"),
+        (c"lock_timeout", c"1s"),
+        (c"search_path", c"pg_catalog, pg_temp"),
+        (c"default_transaction_read_only", c"off"),
+        (c"default_transaction_isolation", c"read committed"),
+        (c"session_replication_role", c"origin"),
+    ] {
+        // SAFETY: static strings; the settings exist in every supported version.
+        unsafe {
+            pg_sys::SetConfigOption(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_SUSET,
+                pg_sys::GucSource::PGC_S_OVERRIDE,
+            )
+        };
+    }
+    BackgroundWorker::transaction(work)
 }

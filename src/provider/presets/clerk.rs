@@ -43,7 +43,7 @@ fn issuer(options: &Options<'_>) -> Result<String, OptionError> {
     if !is_host_and_port(host) {
         return Err(OptionError {
             argument: "domain",
-            problem: format!("\"{given}\" is not a host name"),
+            problem: format!("\"{:.100}\" is not a host name", given),
             hint: hint.to_owned(),
         });
     }

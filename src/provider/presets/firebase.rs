@@ -42,7 +42,7 @@ fn issuer(options: &Options<'_>) -> Result<String, OptionError> {
     if !project.bytes().all(allowed) {
         return Err(OptionError {
             argument: "project_id",
-            problem: format!("\"{project}\" is not a Firebase project id"),
+            problem: format!("\"{:.100}\" is not a Firebase project id", project),
             hint: hint.to_owned(),
         });
     }

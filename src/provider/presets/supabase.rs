@@ -13,7 +13,10 @@ pub(super) static PRESET: Preset = Preset {
     own_arguments: &["jwt_issuer"],
     issuer,
     key_address: |issuer| KeyAddress::Direct {
-        jwks_uri: format!("{issuer}/.well-known/jwks.json"),
+        jwks_uri: format!(
+            "{}/.well-known/jwks.json",
+            issuer.strip_suffix('/').unwrap_or(issuer)
+        ),
     },
     algorithms: &[Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA],
     audience: DefaultAudience::Value("authenticated"),
@@ -38,7 +41,7 @@ fn issuer(options: &Options<'_>) -> Result<String, OptionError> {
     if !(issuer.starts_with("https://") || issuer.starts_with("http://")) {
         return Err(OptionError {
             argument: "jwt_issuer",
-            problem: format!("\"{issuer}\" is not a URL"),
+            problem: format!("\"{:.100}\" is not a URL", issuer),
             hint: hint.to_owned(),
         });
     }

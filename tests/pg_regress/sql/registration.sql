@@ -107,6 +107,9 @@ select add_clerk('new.example.com', name => 'new', jwks => :'oidc_jwks');
 -- What is allowed and should be known.
 begin;
 select provider, key_count from add_oidc('https://new.example.com', name => 'new', audiences => '{api}', jwks => :'mixed_jwks');
+-- What is not used is not kept either: one of them was a private key.
+select jsonb_path_query_array(jwks::jsonb, '$.keys[*].kid') as kids, position('"d"' in jwks::text) as private
+from provider where name = 'new';
 select provider, problem from add_clerk('new.clerk.accounts.dev', name => 'skewed', clock_skew => '61 s', jwks => :'clerk_jwks');
 select provider, problem from add_clerk('localhost:4430', name => 'port', authorized_parties => '{https://app.example.com}', jwks => :'clerk_jwks');
 rollback;
@@ -162,6 +165,21 @@ update provider set enabled = true where name = 'renamed';
 select verify_third_party_jwt(:'oidc_one_time')->>'iss' as enabled;
 delete from provider where name = 'renamed';
 select verify_third_party_jwt(:'oidc_one_time')->>'iss' as deleted;
+\echo :SQLSTATE
+rollback;
+
+-- Several rows of one statement are judged together.
+begin;
+insert into provider (name, kind, options, audiences, jwks) values
+    ('one', 'oidc', '{"issuer": "https://one.example.com"}', '{api}', :'oidc_jwks'),
+    ('two', 'oidc', '{"issuer": "https://two.example.com"}', '{api}', :'oidc_jwks');
+update provider set options = case name
+    when 'one' then '{"issuer": "https://two.example.com"}' else '{"issuer": "https://one.example.com"}' end::jsonb
+where name in ('one', 'two');
+select provider, issuer from status where provider in ('one', 'two') order by 1;
+insert into provider (name, kind, options, audiences, jwks) values
+    ('three', 'oidc', '{"issuer": "https://three.example.com"}', '{api}', :'oidc_jwks'),
+    ('four', 'oidc', '{"issuer": "https://three.example.com"}', '{api}', :'oidc_jwks');
 \echo :SQLSTATE
 rollback;
 

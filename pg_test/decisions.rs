@@ -46,6 +46,40 @@ mod tests {
     }
 
     #[pg_test]
+    fn a_header_that_a_utility_statement_changed_counts_for_the_next_statement() {
+        let a = Issuer::oidc("a").token(json!({}));
+        run(&format!(
+            "set local request.headers = '{{\"authorization\": \"Bearer {a}\"}}'"
+        ));
+        assert_eq!(text("jwt_subject()").as_deref(), Some("user of a"));
+        run("do $$ begin
+                 begin
+                     set local request.headers = '{}';
+                     assert (select jwt_subject()) is null;
+                     raise division_by_zero;
+                 exception when division_by_zero then null;
+                 end;
+                 assert jwt_subject() = 'user of a';
+             end $$");
+    }
+
+    #[pg_test]
+    fn a_header_that_is_undone_is_no_token() {
+        let a = Issuer::oidc("a").token(json!({}));
+        run(&format!(
+            "do $$ begin
+                 begin
+                     perform set_config('request.headers', '{{\"authorization\": \"Bearer {a}\"}}', true);
+                     assert is_third_party_jwt();
+                     raise division_by_zero;
+                 exception when division_by_zero then null;
+                 end;
+                 assert not is_third_party_jwt();
+             end $$"
+        ));
+    }
+
+    #[pg_test]
     fn a_subtransaction_that_is_undone_brings_the_earlier_token_back() {
         let (a, b) = (Issuer::oidc("a"), Issuer::oidc("b"));
         set_token(&a.token(json!({})));

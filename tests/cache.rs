@@ -7,7 +7,7 @@ mod mint;
 use mint::KeyPair;
 use pg_third_party_auth::cache::databases::{self, CATALOG, Database, RECONCILE};
 use pg_third_party_auth::cache::record::Record;
-use pg_third_party_auth::cache::source::{Answer, Source};
+use pg_third_party_auth::cache::source::{Reply, Source};
 use pg_third_party_auth::cache::table::{Full, KeySlot, Subscription, Table};
 use pg_third_party_auth::cache::text::Text;
 use pg_third_party_auth::cache::waiters::{self, MAX_WAITERS, MAX_WAITERS_PER_SOURCE, Waiter};
@@ -169,7 +169,7 @@ fn a_fetch_that_started_before_the_question_proves_nothing() {
     source.generation = 9;
     source.begin(0, 1.0);
     // Asked while the first fetch is on its way: only the second one will do.
-    assert_eq!(source.ask(Some(7), 9, 10), Answer::Wait(2));
+    assert_eq!(source.ask(Some(7), 9, 10), Reply::Wait(2));
     source.succeed(20, 1.0, 600_000);
     assert_eq!(source.ended(2), None);
     assert!(source.is_due(20), "the second fetch follows at once");
@@ -182,15 +182,15 @@ fn a_fetch_that_started_before_the_question_proves_nothing() {
 fn while_there_are_no_keys_the_fetch_on_its_way_will_do() {
     let mut source = Source::new(&address(1), 0).unwrap();
     source.begin(0, 1.0);
-    assert_eq!(source.ask(Some(7), 0, 10), Answer::Wait(1));
-    assert_eq!(source.ask(None, 0, 10), Answer::Wait(1));
+    assert_eq!(source.ask(Some(7), 0, 10), Reply::Wait(1));
+    assert_eq!(source.ask(None, 0, 10), Reply::Wait(1));
 }
 
 #[test]
 fn everyone_who_asks_meanwhile_shares_one_fetch() {
     let mut source = Source::new(&address(1), 0).unwrap();
     for kid in 0..1_000 {
-        assert_eq!(source.ask(Some(kid), 0, 5), Answer::Wait(1));
+        assert_eq!(source.ask(Some(kid), 0, 5), Reply::Wait(1));
     }
     source.begin(5, 1.0);
     assert!(!source.is_due(5));
@@ -200,33 +200,33 @@ fn everyone_who_asks_meanwhile_shares_one_fetch() {
 fn an_absent_id_is_refused_without_another_fetch_until_the_keys_change() {
     let mut source = Source::new(&address(1), 0).unwrap();
     source.remember_absent(7, 100);
-    assert_eq!(source.ask(Some(7), 0, 200), Answer::Absent);
-    assert_eq!(source.ask(Some(8), 0, 200), Answer::Wait(1));
+    assert_eq!(source.ask(Some(7), 0, 200), Reply::Absent);
+    assert_eq!(source.ask(Some(8), 0, 200), Reply::Wait(1));
     source.generation = 9;
-    assert_eq!(source.ask(Some(7), 9, 200), Answer::Wait(1));
+    assert_eq!(source.ask(Some(7), 9, 200), Reply::Wait(1));
 }
 
 #[test]
 fn an_absent_id_is_asked_for_again_after_a_quarter_of_a_minute() {
     let mut source = Source::new(&address(1), 0).unwrap();
     source.remember_absent(7, 0);
-    assert_eq!(source.ask(Some(7), 0, 14_999), Answer::Absent);
-    assert_eq!(source.ask(Some(7), 0, 15_000), Answer::Wait(1));
+    assert_eq!(source.ask(Some(7), 0, 14_999), Reply::Absent);
+    assert_eq!(source.ask(Some(7), 0, 15_000), Reply::Wait(1));
 }
 
 #[test]
 fn a_spent_budget_is_said_and_comes_back_one_by_one() {
     let mut source = Source::new(&address(1), 0).unwrap();
     for _ in 0..5 {
-        assert!(matches!(source.request(0), Answer::Wait(_)));
+        assert!(matches!(source.request(0), Reply::Wait(_)));
         source.begin(0, 1.0);
         source.succeed(0, 1.0, 600_000);
     }
-    assert_eq!(source.request(9_999), Answer::BudgetSpent);
-    assert!(matches!(source.request(10_000), Answer::Wait(_)));
+    assert_eq!(source.request(9_999), Reply::BudgetSpent);
+    assert!(matches!(source.request(10_000), Reply::Wait(_)));
     source.begin(10_000, 1.0);
     source.succeed(10_000, 1.0, 600_000);
-    assert_eq!(source.request(10_001), Answer::BudgetSpent);
+    assert_eq!(source.request(10_001), Reply::BudgetSpent);
 }
 
 #[test]
@@ -234,8 +234,8 @@ fn after_a_failure_a_miss_does_not_cause_the_next_request_at_once() {
     let mut source = Source::new(&address(1), 0).unwrap();
     source.begin(0, 1.0);
     source.fail(0, 1.0, 5_000, "it hangs");
-    assert_eq!(source.request(4_999), Answer::JustFailed);
-    assert_eq!(source.request(5_000), Answer::Wait(2));
+    assert_eq!(source.request(4_999), Reply::JustFailed);
+    assert_eq!(source.request(5_000), Reply::Wait(2));
     assert_eq!(source.last_error.as_str(), "it hangs");
     assert_eq!(source.failures, 1);
 }
@@ -365,17 +365,17 @@ fn a_cancelled_follow_up_pays_for_the_next_one() {
     source.generation = 9;
     source.begin(0, 1.0);
     for kid in 0..4 {
-        assert_eq!(source.ask(Some(kid), 9, 0), Answer::Wait(2));
+        assert_eq!(source.ask(Some(kid), 9, 0), Reply::Wait(2));
     }
     source.cancel_follow_up();
     source.succeed(0, 1.0, 600_000);
     assert!(!source.is_due(0));
     for _ in 0..4 {
-        assert!(matches!(source.request(0), Answer::Wait(_)));
+        assert!(matches!(source.request(0), Reply::Wait(_)));
         source.begin(0, 1.0);
         source.succeed(0, 1.0, 600_000);
     }
-    assert_eq!(source.request(0), Answer::BudgetSpent);
+    assert_eq!(source.request(0), Reply::BudgetSpent);
 }
 
 #[test]
@@ -489,7 +489,7 @@ fn registering_again_does_not_refill_the_budget() {
     table.forget_database(1);
     table.subscribe(1, &[address(1)], 5_000);
     let position = table.find(&address(1)).unwrap();
-    assert_eq!(table.sources[position].request(5_000), Answer::BudgetSpent);
+    assert_eq!(table.sources[position].request(5_000), Reply::BudgetSpent);
 }
 
 #[test]

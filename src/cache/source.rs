@@ -1,8 +1,9 @@
 //! One key address: its schedule, its budget, its state and the protocol of a fetch.
 //!
 //! Backends ask, one fetcher answers. A fetch has a number; whoever misses a key asks for the first
-//! fetch that has not started yet, because only such a fetch can prove that a key is absent. Any
-//! number of backends that ask meanwhile share it.
+//! fetch that has not started yet, because only such a fetch can prove that a key is absent (while
+//! there are no keys at all, the one that is on its way will do). Any number of backends that ask
+//! meanwhile share it, and any fetch that changes the keys sends them to look again.
 
 use super::text::Text;
 use super::{Ticks, UnixTime};
@@ -85,7 +86,7 @@ struct Absent {
 
 /// What a backend that misses a key is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum Reply {
     /// The keys have changed since they were looked at: look again.
     Changed,
     /// A fetch that started after the question was first asked did not find this id.
@@ -193,19 +194,19 @@ impl Source {
     }
 
     /// A backend misses a key: it has looked at the keys of `seen`.
-    pub fn ask(&mut self, kid: Option<u64>, seen: u64, now: Ticks) -> Answer {
+    pub fn ask(&mut self, kid: Option<u64>, seen: u64, now: Ticks) -> Reply {
         if self.has_other_keys(seen) {
-            return Answer::Changed;
+            return Reply::Changed;
         }
         let known_absent = |absent: &Absent| {
             Some(absent.kid) == kid && absent.generation == self.generation && now < absent.until
         };
         if self.absent.iter().any(known_absent) {
-            return Answer::Absent;
+            return Reply::Absent;
         }
         if seen == 0 && self.in_flight != 0 {
             // There are no keys yet: whatever the first fetch brings is an answer.
-            return Answer::Wait(self.started);
+            return Reply::Wait(self.started);
         }
         self.request(now)
     }
@@ -221,22 +222,22 @@ impl Source {
     }
 
     /// Asks for a fetch that has not started yet.
-    pub fn request(&mut self, now: Ticks) -> Answer {
+    pub fn request(&mut self, now: Ticks) -> Reply {
         let need = self.started + 1;
         if self.requested >= need {
-            return Answer::Wait(need);
+            return Reply::Wait(need);
         }
         let failing = self.last_outcome == 2 && self.in_flight == 0;
         if failing && now < self.last_attempt + MIN_SPACING_AFTER_FAILURE {
-            return Answer::JustFailed;
+            return Reply::JustFailed;
         }
         // What a cancelled follow-up has paid pays for this one.
         if self.prepaid < need && !self.spend(now) {
-            return Answer::BudgetSpent;
+            return Reply::BudgetSpent;
         }
         self.requested = need;
         self.prepaid = need;
-        Answer::Wait(need)
+        Reply::Wait(need)
     }
 
     /// Whether that fetch has ended; `Some(true)`: with the keys as they are now published.

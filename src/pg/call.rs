@@ -84,10 +84,10 @@ pub fn boolean(value: bool) -> Returned {
     Ok(value.into_datum())
 }
 
-/// Declares a function that PostgreSQL calls by its C name, and the record that says so.
+/// Declares the record that tells PostgreSQL how a C function is called.
 #[macro_export]
-macro_rules! c_function {
-    ($(#[$doc:meta])* $name:ident, $record:ident, $body:expr) => {
+macro_rules! finfo {
+    ($record:ident) => {
         #[doc(hidden)]
         #[unsafe(no_mangle)]
         pub extern "C" fn $record() -> *const pgrx::pg_sys::Pg_finfo_record {
@@ -95,6 +95,14 @@ macro_rules! c_function {
                 pgrx::pg_sys::Pg_finfo_record { api_version: 1 };
             &raw const RECORD
         }
+    };
+}
+
+/// Declares a function that PostgreSQL calls by its C name, and its record.
+#[macro_export]
+macro_rules! c_function {
+    ($(#[$doc:meta])* $name:ident, $record:ident, $body:expr) => {
+        $crate::finfo!($record);
 
         $(#[$doc])*
         ///

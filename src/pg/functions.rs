@@ -19,13 +19,7 @@ use pgrx::datum::Interval;
 /// Declares a function without arguments whose answer is remembered for the statement.
 macro_rules! answered {
     ($(#[$doc:meta])* $name:ident, $record:ident, $answer:expr) => {
-        #[doc(hidden)]
-        #[unsafe(no_mangle)]
-        pub extern "C" fn $record() -> *const pgrx::pg_sys::Pg_finfo_record {
-            static RECORD: pgrx::pg_sys::Pg_finfo_record =
-                pgrx::pg_sys::Pg_finfo_record { api_version: 1 };
-            &raw const RECORD
-        }
+        $crate::finfo!($record);
 
         $(#[$doc])*
         ///

@@ -2,7 +2,6 @@
 
 use super::process::Process;
 use super::{registry, request, shared};
-use crate::cache::databases;
 use pgrx::{pg_guard, pg_sys};
 use std::cell::Cell;
 
@@ -58,10 +57,7 @@ unsafe extern "C-unwind" fn on_transaction(
         pg_sys::XactEvent::XACT_EVENT_COMMIT => {
             registry::committed();
             if SYNC_AT_COMMIT.get().replace(false) {
-                // SAFETY: reads a variable.
-                let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
-                shared::locked(|state| databases::request(&mut state.header.databases, database));
-                shared::wake_fetcher();
+                shared::request_sync();
             }
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {

@@ -10,8 +10,8 @@ use super::registry::{self, Loaded};
 use super::session::Recent;
 use super::{clock, settings, shared};
 use crate::cache::record::Record;
-use crate::cache::source::Answer;
-use crate::cache::{Ticks, databases, waiters};
+use crate::cache::source::Reply;
+use crate::cache::{Ticks, waiters};
 use crate::keys::{KeySet, Kid, MAX_KEYS, Thumbprint};
 use crate::provider::{KeyAddress, KeySource, Provider};
 use crate::token::Unverified;
@@ -20,7 +20,6 @@ use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Keys of one address that this backend has parsed.
 struct Parsed {
@@ -175,24 +174,24 @@ impl Keyring<'_> {
                 }
                 None => {
                     let _place = Place::take(provider, u32::MAX, deadline)?;
-                    request_sync();
-                    until(deadline, || position(address))
+                    shared::request_sync();
+                    shared::wait_until(deadline, || position(address))
                         .ok_or_else(|| not_fetched(provider, None))?;
                 }
-                Some((_, Answer::Changed)) => return Ok(copy(address)),
-                Some((_, Answer::Absent)) => return Ok(None),
-                Some((_, Answer::BudgetSpent)) => {
+                Some((_, Reply::Changed)) => return Ok(copy(address)),
+                Some((_, Reply::Absent)) => return Ok(None),
+                Some((_, Reply::BudgetSpent)) => {
                     return Err(Undecided::BudgetSpent {
                         provider: provider.name.clone(),
                     });
                 }
-                Some((_, Answer::JustFailed)) => {
+                Some((_, Reply::JustFailed)) => {
                     return Err(not_fetched(provider, last_error(address)));
                 }
-                Some((position, Answer::Wait(fetch))) => {
+                Some((position, Reply::Wait(fetch))) => {
                     shared::wake_fetcher();
                     let _place = Place::take(provider, position as u32, deadline)?;
-                    let ended = until(deadline, || {
+                    let ended = shared::wait_until(deadline, || {
                         shared::locked(|state| {
                             let found = state.table.find(address)?;
                             let source = &mut state.table.sources[found];
@@ -369,19 +368,6 @@ fn last_error(address: &KeyAddress) -> Option<String> {
         Some(state.table.sources[position].last_error)
     })??;
     (!error.is_empty()).then(|| error.as_str().to_owned())
-}
-
-/// The workers shall look at this database.
-pub fn request_sync() {
-    // SAFETY: reads a variable.
-    let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
-    shared::locked(|state| databases::request(&mut state.header.databases, database));
-    shared::wake_fetcher();
-}
-
-fn until<R>(deadline: Ticks, ready: impl FnMut() -> Option<R>) -> Option<R> {
-    let left = deadline.saturating_sub(clock::ticks());
-    shared::wait_for(Duration::from_millis(left), ready)
 }
 
 /// As much of a key id as the list of absent ones remembers.

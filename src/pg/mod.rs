@@ -15,9 +15,9 @@
 //! - [`hooks`]: where PostgreSQL calls us; [`worker`]: the two kinds of process
 //!
 //! # Rules of the fence
-//! - Nothing longjmps over a frame that has a destructor: bodies return `Result`, and only
-//!   [`call::enter`] raises, when everything else has been dropped.
-//! - While the lock of [`shared`] is held: copy, nothing else.
+//! - Nothing longjmps over a frame that has a destructor: bodies return `Result`, and
+//!   [`call::enter`] raises when everything else has been dropped.
+//! - While the lock of [`shared`] is held: no PostgreSQL, no allocation, no panic.
 //! - No PostgreSQL call from any thread but the main one.
 
 pub mod admin;

@@ -254,7 +254,7 @@ unsafe extern "C-unwind" fn assign_jwt(_new: *const c_char, extra: *mut c_void) 
     TURN.get().set(turn);
     // SAFETY: reads a variable. A worker restores its leader's value and must not overwrite the note.
     if unsafe { pg_sys::ParallelWorkerNumber } < 0 {
-        shared::set_turn(turn);
+        shared::note_turn(turn);
     }
     settings_changed();
 }

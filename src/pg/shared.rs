@@ -6,7 +6,7 @@
 use super::clock;
 use super::settings;
 use crate::cache::Ticks;
-use crate::cache::databases::Database;
+use crate::cache::databases::{self, Database};
 use crate::cache::source::Source;
 use crate::cache::table::{KeySlot, Subscription, Table};
 use crate::cache::waiters::{MAX_WAITERS, Waiter};
@@ -17,7 +17,6 @@ use std::ffi::CStr;
 use std::mem::size_of;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
 const NAME: &CStr = c"pg_third_party_auth";
 /// How many databases are known at a time.
@@ -295,10 +294,17 @@ pub fn announce() {
     }
 }
 
+/// The workers shall look at this database.
+pub fn request_sync() {
+    // SAFETY: reads a variable.
+    let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
+    locked(|state| databases::request(&mut state.header.databases, database));
+    wake_fetcher();
+}
+
 /// Waits until `ready` has an answer or the time is over. Can be cancelled; raises then.
-pub fn wait_for<R>(limit: Duration, mut ready: impl FnMut() -> Option<R>) -> Option<R> {
+pub fn wait_until<R>(deadline: Ticks, mut ready: impl FnMut() -> Option<R>) -> Option<R> {
     let area = AREA.get().get()?;
-    let deadline = clock::ticks() + limit.as_millis() as Ticks;
     // SAFETY: initialised by on_startup. Prepared before the condition is looked at, so that no
     // broadcast is missed; the transaction's end cancels the sleep too, should an error leave here.
     let variable = unsafe { &raw mut (*area.header).published };
@@ -325,8 +331,8 @@ pub fn wait_for<R>(limit: Duration, mut ready: impl FnMut() -> Option<R>) -> Opt
     answer
 }
 
-/// The transaction (its local number) in which this backend's `request.jwt` was set.
-pub fn set_turn(turn: u32) {
+/// Notes the transaction (its local number) in which this backend's `request.jwt` was set.
+pub fn note_turn(turn: u32) {
     if let Some(slot) = own_turn_slot(|| {
         // SAFETY: MyProc is checked for NULL.
         unsafe { pg_sys::MyProc.as_ref() }

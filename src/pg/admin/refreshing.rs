@@ -2,10 +2,10 @@
 
 use super::super::call::{self, Call, Returned};
 use super::super::errors::{SqlError, Undecided, not_preloaded, unknown_provider};
-use super::super::{clock, keyring, registry, settings, shared};
+use super::super::{clock, registry, settings, shared};
 use crate::c_function;
 use crate::cache::Ticks;
-use crate::cache::source::Answer;
+use crate::cache::source::Reply;
 use crate::provider::{KeyAddress, KeySource};
 use pgrx::{PgSqlErrorCode, pg_sys};
 use std::time::Duration;
@@ -57,15 +57,15 @@ fn fetch_now(call: Call) -> Returned {
         };
         let mut answer = ask(address);
         if answer.is_none() {
-            keyring::request_sync();
-            let found = until(deadline, || {
+            shared::request_sync();
+            let found = shared::wait_until(deadline, || {
                 shared::locked(|state| state.table.find(address)).flatten()
             });
             answer = found.and_then(|_| ask(address));
         }
         match answer {
-            Some((Answer::Wait(fetch), generation)) => waiting.push((address, fetch, generation)),
-            Some((Answer::BudgetSpent, _)) if name.is_some() => {
+            Some((Reply::Wait(fetch), generation)) => waiting.push((address, fetch, generation)),
+            Some((Reply::BudgetSpent, _)) if name.is_some() => {
                 return Err(Undecided::BudgetSpent {
                     provider: provider.name.clone(),
                 }
@@ -87,7 +87,7 @@ fn fetch_now(call: Call) -> Returned {
     }
     shared::wake_fetcher();
     for (address, fetch, generation) in waiting {
-        until(deadline, || {
+        shared::wait_until(deadline, || {
             shared::locked(|state| {
                 let position = state.table.find(address)?;
                 let source = &state.table.sources[position];
@@ -99,11 +99,6 @@ fn fetch_now(call: Call) -> Returned {
         });
     }
     call::boolean(true)
-}
-
-fn until<R>(deadline: Ticks, ready: impl FnMut() -> Option<R>) -> Option<R> {
-    let left = deadline.saturating_sub(clock::ticks());
-    shared::wait_for(Duration::from_millis(left), ready)
 }
 
 fn commit_first(name: &str) -> SqlError {

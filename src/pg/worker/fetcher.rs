@@ -5,7 +5,7 @@
 //! again" and anything else a crash of the whole server.
 
 use super::super::{clock, settings, shared};
-use super::start_sync;
+use super::{heartbeat, start_sync};
 use crate::cache::Ticks;
 use crate::cache::databases::{self, CATALOG};
 use crate::cache::record::Record;
@@ -30,8 +30,6 @@ const THREADS: usize = 4;
 const TICK: i64 = 1_000;
 /// While a sync worker runs it is looked after more often.
 const BUSY_TICK: i64 = 50;
-/// A copy in a table is renewed after this long at the latest, in seconds.
-const LONGEST_HEARTBEAT: f64 = 1_800.0;
 /// A provider that keeps failing is mentioned in the log every so many failures.
 const REMINDER: u32 = 12;
 
@@ -326,7 +324,7 @@ impl Fetcher {
         if self.sync.is_some() {
             return;
         }
-        let heartbeat = (settings::max_stale().as_secs_f64() / 4.0).min(LONGEST_HEARTBEAT);
+        let heartbeat = heartbeat();
         let due = shared::locked(|state| {
             let mut after = 0;
             // A standby cannot write into its tables.

@@ -8,6 +8,7 @@
 pub mod fetcher;
 pub mod sync;
 
+use super::settings;
 use pgrx::bgworkers::{
     BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker,
     DynamicBackgroundWorkerLoadError,
@@ -17,6 +18,13 @@ use std::time::Duration;
 
 const LIBRARY: &str = "pg_third_party_auth";
 const RESTART_AFTER: Duration = Duration::from_secs(5);
+
+/// A copy of keys in a table is renewed after this long at the latest, in seconds, so that a standby can
+/// judge how old the proof of them is.
+fn heartbeat() -> f64 {
+    const LONGEST: f64 = 1_800.0;
+    (settings::max_stale().as_secs_f64() / 4.0).min(LONGEST)
+}
 
 /// Registers the fetcher, while libraries are preloaded.
 pub fn register() {

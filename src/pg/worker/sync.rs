@@ -3,7 +3,7 @@
 //! An error ends the process (exit 1); the fetcher tries again later. One without a database lists
 //! the databases of the cluster instead.
 
-use super::super::{catalog, clock, registry, settings, shared};
+use super::super::{catalog, clock, registry, shared};
 use crate::cache::databases::{self, CATALOG};
 use crate::cache::record::Record;
 use crate::cache::source::Source;
@@ -153,7 +153,7 @@ fn carry(database: u32) -> Vec<Write> {
 }
 
 fn unwritten(database: u32, address: KeyAddress) -> Option<Write> {
-    let heartbeat = (settings::max_stale().as_secs_f64() / 4.0).min(1_800.0);
+    let heartbeat = super::heartbeat();
     let mut records = vec![Record::EMPTY; MAX_KEYS];
     let now = clock::ticks();
     let (position, source, count) = shared::locked(|state| {

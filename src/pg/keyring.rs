@@ -17,7 +17,7 @@ use crate::provider::{KeyAddress, KeySource, Provider};
 use crate::token::Unverified;
 use crate::verify::KeyLookup;
 use pgrx::pg_sys;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -376,11 +376,18 @@ fn kid_number(kid: &str) -> u64 {
     u64::from_le_bytes(std::array::from_fn(|index| hash[index]))
 }
 
-/// A place among those that wait, given back when it is dropped.
-struct Place {
-    position: usize,
-    leader: i32,
+/// The place that this process holds, and for whom.
+static HELD: Process<Cell<Option<(usize, i32)>>> = Process::new(Cell::new(None));
+
+/// Gives the place back that this process still holds: a session that is terminated drops nothing.
+pub fn leave_place() {
+    if let Some((position, leader)) = HELD.get().take() {
+        shared::locked(|state| waiters::leave(&mut state.header.waiters, position, leader));
+    }
 }
+
+/// A place among those that wait, given back when it is dropped.
+struct Place;
 
 impl Place {
     fn take(provider: &Provider, source: u32, until: Ticks) -> Result<Self, Undecided> {
@@ -397,7 +404,10 @@ impl Place {
             waiters::enter(&mut state.header.waiters, leader, source, now, until)
         });
         match position.flatten() {
-            Some(position) => Ok(Place { position, leader }),
+            Some(position) => {
+                HELD.get().set(Some((position, leader)));
+                Ok(Place)
+            }
             None => Err(Undecided::TooManyWaiters {
                 provider: provider.name.clone(),
             }),
@@ -407,7 +417,6 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let (position, leader) = (self.position, self.leader);
-        shared::locked(|state| waiters::leave(&mut state.header.waiters, position, leader));
+        leave_place();
     }
 }

@@ -127,6 +127,10 @@ fn no_more_than_four_sessions_wait_for_one_provider() {
         .map(|number| {
             let mut waiter = setting.cluster.superuser();
             let cancel = waiter.cancel_token();
+            let pid: i32 = waiter
+                .query_one("SELECT pg_backend_pid()", &[])
+                .unwrap()
+                .get(0);
             let token = token.clone();
             let thread = thread::spawn(move || {
                 waiter
@@ -137,20 +141,30 @@ fn no_more_than_four_sessions_wait_for_one_provider() {
             setting.cluster.eventually("one more waits", || {
                 text(&mut client, waiters).unwrap() == number.to_string()
             });
-            (cancel, thread)
+            (cancel, pid, thread)
         })
         .collect();
     let start = Instant::now();
     let mut fifth = setting.cluster.superuser();
     assert_eq!(refusal(&mut fifth, &token), "58000 too_many_waiters");
     assert!(start.elapsed() < QUICK, "{:?}", start.elapsed());
-    // Every wait can be cancelled, and gives its place back.
-    for (cancel, thread) in waiting {
-        cancel.cancel_query(NoTls).unwrap();
-        assert_eq!(thread.join().unwrap(), "57014");
+    // Every wait can be cancelled or terminated, and gives its place back.
+    for (number, (cancel, pid, thread)) in waiting.into_iter().enumerate() {
+        let expected = if number % 2 == 0 {
+            cancel.cancel_query(NoTls).unwrap();
+            "57014"
+        } else {
+            client
+                .execute("SELECT pg_terminate_backend($1)", &[&pid])
+                .unwrap();
+            "57P01"
+        };
+        assert_eq!(thread.join().unwrap(), expected);
     }
+    setting.cluster.eventually("no place is taken", || {
+        text(&mut client, waiters).unwrap() == "0"
+    });
     assert!(start.elapsed() < 3 * QUICK, "{:?}", start.elapsed());
-    assert_eq!(text(&mut client, waiters).unwrap(), "0");
 }
 
 #[test]

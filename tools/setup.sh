@@ -34,10 +34,11 @@ main() {
     state >"$stamp"
 }
 
-# What the set-up was made for: another PostgreSQL or another compiler needs another one.
+# What the set-up was made for: another PostgreSQL, compiler or cargo-pgrx needs another one.
 state() {
     dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' "${PACKAGES[@]}" 2>/dev/null || true
     rustc --version
+    cargo pgrx --version 2>/dev/null || true
 }
 
 # The name can be guessed and everyone may write to /var/tmp, so that somebody else may be there first.

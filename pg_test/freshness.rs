@@ -133,7 +133,8 @@ mod tests {
             ("30 s", json!({"exp": now() - 20}), true),
             ("30 s", json!({"exp": now() - 40}), false),
             ("0", json!({"exp": now() - 2}), false),
-            ("0", json!({"exp": now() + 60}), true),
+            // The token is made after this statement has begun, which would be its future.
+            ("0", json!({"exp": now() + 60, "iat": now() - 5}), true),
             ("5 min", json!({"exp": now() - 280}), true),
             ("5 min", json!({"exp": now() - 310}), false),
             ("30 s", json!({"nbf": now() + 20}), true),

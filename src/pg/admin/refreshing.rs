@@ -56,7 +56,7 @@ fn fetch_now(call: Call) -> Returned {
             .flatten()
         };
         let mut answer = ask(address);
-        if answer.is_none() {
+        if answer.is_none() && shared::has_free_slot() {
             shared::request_sync();
             let found = shared::wait_until(deadline, || {
                 shared::locked(|state| state.table.find(address)).flatten()

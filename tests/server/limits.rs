@@ -136,7 +136,9 @@ fn no_more_than_four_sessions_wait_for_one_provider() {
                 waiter
                     .batch_execute("SET third_party_auth.key_wait = '10 s'")
                     .unwrap();
-                failure(verify(&mut waiter, &token)).0
+                let error = verify(&mut waiter, &token).expect_err("nobody answers");
+                // A session that is terminated may lose its connection before it hears why.
+                error.code().map(|code| code.code().to_owned())
             });
             setting.cluster.eventually("one more waits", || {
                 text(&mut client, waiters).unwrap() == number.to_string()
@@ -150,21 +152,23 @@ fn no_more_than_four_sessions_wait_for_one_provider() {
     assert!(start.elapsed() < QUICK, "{:?}", start.elapsed());
     // Every wait can be cancelled or terminated, and gives its place back.
     for (number, (cancel, pid, thread)) in waiting.into_iter().enumerate() {
-        let expected = if number % 2 == 0 {
+        let code = if number % 2 == 0 {
             cancel.cancel_query(NoTls).unwrap();
             "57014"
         } else {
-            client
-                .execute("SELECT pg_terminate_backend($1)", &[&pid])
-                .unwrap();
+            let terminate = "SELECT pg_terminate_backend($1)";
+            client.execute(terminate, &[&pid]).unwrap();
             "57P01"
         };
-        assert_eq!(thread.join().unwrap(), expected);
+        let told = thread.join().unwrap();
+        let is_lost = code == "57P01" && told.is_none();
+        assert!(is_lost || told.as_deref() == Some(code), "{told:?}");
     }
     setting.cluster.eventually("no place is taken", || {
         text(&mut client, waiters).unwrap() == "0"
     });
     assert!(start.elapsed() < 3 * QUICK, "{:?}", start.elapsed());
+    assert!(!setting.cluster.log().contains("terminated by signal"));
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub struct Source {
     pub failures: u32,
     /// Why the last fetch failed; empty after a success.
     pub last_error: Text<200>,
+    /// What to do about it.
+    pub last_hint: Text<200>,
     /// The validator of the last full answer (RFC 9110 §8.8.3).
     pub etag: Text<128>,
     /// The other validator (RFC 9110 §8.8.2).
@@ -121,6 +123,7 @@ impl Source {
         next_refresh_at: 0.0,
         failures: 0,
         last_error: Text::EMPTY,
+        last_hint: Text::EMPTY,
         etag: Text::EMPTY,
         last_modified: Text::EMPTY,
         validators_of: 0,
@@ -286,14 +289,16 @@ impl Source {
         self.end(now, unix, next, 1);
         self.failures = 0;
         self.last_error = Text::EMPTY;
+        self.last_hint = Text::EMPTY;
         self.fetched_at = unix;
     }
 
     /// Ends a fetch that failed: the keys stay as they are.
-    pub fn fail(&mut self, now: Ticks, unix: UnixTime, next: Ticks, why: &str) {
+    pub fn fail(&mut self, now: Ticks, unix: UnixTime, next: Ticks, why: &str, hint: &str) {
         self.end(now, unix, next, 2);
         self.failures = self.failures.saturating_add(1);
         self.last_error = Text::cut(why);
+        self.last_hint = Text::cut(hint);
     }
 
     /// A fetcher that died left its fetches behind: they count as failed, without a change of plan.

@@ -293,9 +293,9 @@ impl Table<'_> {
     }
 
     /// When the next of a source's withdrawn keys stops counting.
-    pub fn next_gone(&self, position: usize) -> Ticks {
+    pub fn next_gone(&self, position: usize, now: Ticks) -> Ticks {
         let owner = position as u32 + 1;
-        let withdrawn = |slot: &&KeySlot| slot.owner == owner && slot.gone_at != 0;
+        let withdrawn = |slot: &&KeySlot| slot.owner == owner && slot.gone_at > now;
         let moments = self.keys.iter().filter(withdrawn).map(|slot| slot.gone_at);
         moments.min().unwrap_or(Ticks::MAX)
     }

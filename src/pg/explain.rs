@@ -2,8 +2,9 @@
 
 use super::catalog::Table;
 use super::keyring::Keyring;
+use super::recent::Recent;
 use super::request::Token;
-use super::session::{self, Recent};
+use super::session;
 use super::{clock, registry, settings};
 use crate::verify::{self, Purpose, Question, Reason, Step};
 use pgrx::prelude::*;

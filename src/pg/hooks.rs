@@ -1,7 +1,7 @@
 //! Where PostgreSQL calls us: at the start of each query, and at the end of each transaction.
 
 use super::process::Process;
-use super::{keyring, registry, request, shared};
+use super::{place, registry, request, shared};
 use pgrx::{pg_guard, pg_sys};
 use std::cell::Cell;
 
@@ -62,7 +62,7 @@ unsafe extern "C-unwind" fn on_transaction(
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
             SYNC_AT_COMMIT.get().set(false);
-            keyring::leave_place();
+            place::leave();
             registry::rolled_back(true);
         }
         _ => {}

@@ -5,19 +5,20 @@
 
 use super::errors::Undecided;
 use super::patience::Wait;
+use super::place::Place;
 use super::process::Process;
+use super::recent::Recent;
 use super::registry::{self, Loaded};
-use super::session::Recent;
 use super::{clock, settings, shared};
+use crate::cache::Ticks;
 use crate::cache::record::Record;
 use crate::cache::source::Reply;
-use crate::cache::{Ticks, waiters};
 use crate::keys::{KeySet, Kid, MAX_KEYS, Thumbprint};
 use crate::provider::{KeyAddress, KeySource, Provider};
 use crate::token::Unverified;
 use crate::verify::KeyLookup;
 use pgrx::pg_sys;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -178,7 +179,7 @@ impl Keyring<'_> {
                     shared::wait_until(deadline, || position(address))
                         .ok_or_else(|| not_fetched(provider, None))?;
                 }
-                Some((_, Reply::Changed)) => return Ok(copy(address)),
+                Some((_, Reply::Changed)) => return changed(provider, address),
                 Some((_, Reply::Absent)) => return Ok(None),
                 Some((_, Reply::BudgetSpent)) => {
                     return Err(Undecided::BudgetSpent {
@@ -209,13 +210,20 @@ impl Keyring<'_> {
                     });
                     return match ended {
                         Some((true, generation)) if generation == seen => Ok(None),
-                        Some((true, _)) => Ok(copy(address)),
+                        Some((true, _)) => changed(provider, address),
                         _ => Err(not_fetched(provider, last_error(address))),
                     };
                 }
             }
         }
     }
+}
+
+/// The keys that have just changed. Should they be gone again, with their last subscriber, that proves
+/// nothing about a token.
+fn changed(provider: &Provider, address: &KeyAddress) -> Result<Option<Found>, Undecided> {
+    let found = copy(address);
+    found.map(Some).ok_or_else(|| not_fetched(provider, None))
 }
 
 /// How far ahead the proof of keys may be: clocks differ, and are set.
@@ -288,53 +296,45 @@ fn shared_keys(address: &KeyAddress) -> Option<Found> {
 }
 
 /// Copies the keys of an address out of shared memory, unless those that are parsed still are the same.
+/// `None`: there are none.
 fn copy(address: &KeyAddress) -> Option<Found> {
-    let changes = shared::changes();
-    let now = clock::ticks();
-    let (generation, fetched_at, good_until) = shared::locked(|state| {
-        let position = state.table.find(address)?;
-        let source = &state.table.sources[position];
-        let has_keys = source.generation != 0;
-        has_keys.then(|| {
-            (
-                source.generation,
-                source.fetched_at,
-                state.table.next_gone(position),
-            )
-        })
-    })??;
-    let mut cache = PARSED.get().borrow_mut();
-    let cache = cache.get_or_insert_with(HashMap::new);
-    let same = cache
-        .get(address)
-        .filter(|parsed| parsed.generation == generation && now < parsed.good_until)
-        .map(|parsed| Arc::clone(&parsed.keys));
-    let keys = match same {
-        Some(keys) => keys,
-        None => Arc::new(read(address, generation, now)?),
-    };
-    let parsed = Parsed {
-        changes,
-        generation,
-        fetched_at,
-        good_until: if good_until > now {
-            good_until
-        } else {
-            Ticks::MAX
-        },
-        keys: Arc::clone(&keys),
-    };
-    cache.insert(address.clone(), parsed);
-    Some(Found {
-        keys,
-        generation,
-        fetched_at,
-    })
+    loop {
+        let changes = shared::changes();
+        let now = clock::ticks();
+        let (generation, fetched_at, good_until) = shared::locked(|state| {
+            let position = state.table.find(address)?;
+            let source = &state.table.sources[position];
+            let good_until = state.table.next_gone(position, now);
+            (source.generation != 0).then_some((source.generation, source.fetched_at, good_until))
+        })??;
+        let mut cache = PARSED.get().borrow_mut();
+        let cache = cache.get_or_insert_with(HashMap::new);
+        let same = cache
+            .get(address)
+            .filter(|parsed| parsed.generation == generation && now < parsed.good_until)
+            .map(|parsed| Arc::clone(&parsed.keys));
+        // Without keys of this generation it has just been replaced: look again.
+        let Some(keys) = same.or_else(|| read(address, generation, now)) else {
+            continue;
+        };
+        let parsed = Parsed {
+            changes,
+            generation,
+            fetched_at,
+            good_until,
+            keys: Arc::clone(&keys),
+        };
+        cache.insert(address.clone(), parsed);
+        return Some(Found {
+            keys,
+            generation,
+            fetched_at,
+        });
+    }
 }
 
-/// Reads and parses the keys of a generation; `None` if they have just been replaced by others, which
-/// the next look finds.
-fn read(address: &KeyAddress, generation: u64, now: Ticks) -> Option<KeySet> {
+/// Reads and parses the keys of a generation; `None` if it is not the present one any more.
+fn read(address: &KeyAddress, generation: u64, now: Ticks) -> Option<Arc<KeySet>> {
     // Keys in their grace come on top of a full set.
     let mut records = vec![Record::EMPTY; 2 * MAX_KEYS];
     let count = shared::locked(|state| {
@@ -345,9 +345,9 @@ fn read(address: &KeyAddress, generation: u64, now: Ticks) -> Option<KeySet> {
     let keys = records[..count]
         .iter()
         .filter_map(|record| record.to_key().ok().map(Arc::new));
-    Some(KeySet {
+    Some(Arc::new(KeySet {
         keys: keys.collect(),
-    })
+    }))
 }
 
 /// The keys that are known of a provider, without waiting: for views.
@@ -374,49 +374,4 @@ fn last_error(address: &KeyAddress) -> Option<String> {
 fn kid_number(kid: &str) -> u64 {
     let hash = *Kid::new(kid).hash();
     u64::from_le_bytes(std::array::from_fn(|index| hash[index]))
-}
-
-/// The place that this process holds, and for whom.
-static HELD: Process<Cell<Option<(usize, i32)>>> = Process::new(Cell::new(None));
-
-/// Gives the place back that this process still holds: a session that is terminated drops nothing.
-pub fn leave_place() {
-    if let Some((position, leader)) = HELD.get().take() {
-        shared::locked(|state| waiters::leave(&mut state.header.waiters, position, leader));
-    }
-}
-
-/// A place among those that wait, given back when it is dropped.
-struct Place;
-
-impl Place {
-    fn take(provider: &Provider, source: u32, until: Ticks) -> Result<Self, Undecided> {
-        // SAFETY: MyProc is set; lockGroupLeader is NULL or points into shared memory.
-        let leader = unsafe {
-            let own = pg_sys::MyProcPid;
-            let leader = pg_sys::MyProc
-                .as_ref()
-                .and_then(|me| me.lockGroupLeader.as_ref());
-            leader.map_or(own, |leader| leader.pid)
-        };
-        let now = clock::ticks();
-        let position = shared::locked(|state| {
-            waiters::enter(&mut state.header.waiters, leader, source, now, until)
-        });
-        match position.flatten() {
-            Some(position) => {
-                HELD.get().set(Some((position, leader)));
-                Ok(Place)
-            }
-            None => Err(Undecided::TooManyWaiters {
-                provider: provider.name.clone(),
-            }),
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        leave_place();
-    }
 }

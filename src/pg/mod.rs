@@ -7,8 +7,10 @@
 //! - [`clock`]: the time of a statement, and of a machine; [`patience`]: how long it may wait
 //! - [`shared`]: the shared memory that holds `cache`, its lock, its waits
 //! - [`catalog`], [`registry`]: the tables, read with a fresh snapshot; when what was read is void
-//! - [`keyring`]: where a provider's keys are looked up, and when a backend waits for a fetch
-//! - [`request`]: the token of the current request; [`session`]: what was decided about it
+//! - [`keyring`]: where a provider's keys are looked up, and when a backend waits for a fetch;
+//!   [`place`]: its place among those that wait
+//! - [`request`]: the token of the current request; [`session`]: what was decided about it;
+//!   [`recent`]: the last tokens
 //! - [`claims`]: claims as `jsonb`
 //! - [`functions`]: what policies call; [`explain`]: what a person calls when a policy says no
 //! - [`admin`]: registration, revocation, refresh and the views
@@ -31,7 +33,9 @@ pub mod functions;
 pub mod hooks;
 pub mod keyring;
 pub mod patience;
+pub mod place;
 pub mod process;
+pub mod recent;
 pub mod registry;
 pub mod request;
 pub mod session;

@@ -7,21 +7,17 @@ use super::call::Returned;
 use super::errors::SqlError;
 use super::keyring::Keyring;
 use super::process::Process;
+use super::recent::Recent;
 use super::request::{self, Token};
 use super::{claims, clock, registry, settings};
-use crate::keys::Thumbprint;
 use crate::policy::{self, organization, second_factor};
-use crate::token::{Claims, TokenError, Unverified};
+use crate::token::{Claims, TokenError};
 use crate::verify::{self, Failure, Purpose, Question, Reason, Refusal, Verified};
 use pgrx::{IntoDatum, PgMemoryContexts, pg_sys};
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// How many tokens a backend remembers.
-const RECENT: usize = 8;
 
 /// A question without arguments, whose answer is remembered for the statement.
 #[derive(Clone, Copy)]
@@ -105,9 +101,7 @@ static SLOTS: Process<[Cell<Slot>; ANSWERS]> =
 static TOKEN: Process<RefCell<Token>> = Process::new(RefCell::new(Token::None));
 static DECISION: Process<RefCell<Option<Rc<Decision>>>> = Process::new(RefCell::new(None));
 static MEMORY: Process<Cell<pg_sys::MemoryContext>> = Process::new(Cell::new(ptr::null_mut()));
-static RECENT_TOKENS: Process<RefCell<Recent>> = Process::new(RefCell::new(Recent {
-    tokens: VecDeque::new(),
-}));
+static RECENT_TOKENS: Process<RefCell<Recent>> = Process::new(RefCell::new(Recent::new()));
 
 /// The answer, if it was given before and still holds.
 #[inline(always)]
@@ -371,40 +365,4 @@ pub fn ask<R>(question: impl FnOnce(&Verified, f64) -> R) -> Result<Option<R>, S
 /// As [`ask`], as a boolean result.
 pub fn ask_boolean(question: impl FnOnce(&Verified, f64) -> bool) -> Returned {
     super::call::boolean(ask(question)?.unwrap_or(false))
-}
-
-/// The last tokens of this backend: parsed, and under which key the signature was good. Everything
-/// else about a token is judged anew each time.
-#[derive(Default)]
-pub struct Recent {
-    tokens: VecDeque<(Rc<Unverified>, Option<Thumbprint>)>,
-}
-
-impl Recent {
-    /// The token, parsed now or before.
-    pub fn find_or_parse(&mut self, text: &str) -> Result<Rc<Unverified>, Refusal> {
-        let known = |(token, _): &&(Rc<Unverified>, _)| token.text() == text;
-        if text.len() <= settings::max_token_bytes()
-            && let Some(known) = self.tokens.iter().find(known)
-        {
-            return Ok(Rc::clone(&known.0));
-        }
-        let token = Unverified::parse(text, settings::max_token_bytes())?;
-        Ok(Rc::new(token))
-    }
-
-    /// Whether exactly this token was good under exactly this key.
-    pub fn is_known_good(&self, token: &Unverified, key: &Thumbprint) -> bool {
-        self.tokens
-            .iter()
-            .any(|(known, good)| good.as_ref() == Some(key) && known.text() == token.text())
-    }
-
-    /// This token is good under this key.
-    pub fn remember(&mut self, token: &Unverified, key: &Thumbprint) {
-        self.tokens
-            .retain(|(known, _)| known.text() != token.text());
-        self.tokens.truncate(RECENT - 1);
-        self.tokens.push_front((Rc::new(token.clone()), Some(*key)));
-    }
 }

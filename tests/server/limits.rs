@@ -172,6 +172,39 @@ fn no_more_than_four_sessions_wait_for_one_provider() {
 }
 
 #[test]
+fn a_statement_that_misses_many_keys_waits_no_longer_than_key_wait_in_all() {
+    let setting = Setting::new("patience");
+    let mut client = setting.cluster.superuser();
+    setting.idp.publish(vec![Signer::new("known").jwk()]);
+    setting.register(&mut client);
+    setting.idp.behave(Behaviour::TlsStall);
+    let tokens: Vec<String> = (0..8)
+        .map(|number| setting.token(&Signer::new(&format!("unknown {number}"))))
+        .collect();
+    let script = format!(
+        "SET third_party_auth.key_wait = '500 ms';
+         DO $$ DECLARE t text; BEGIN
+             FOREACH t IN ARRAY '{{{}}}'::text[] LOOP
+                 BEGIN
+                     PERFORM verify_third_party_jwt(t);
+                     RAISE 'a token of an unknown key is accepted';
+                 EXCEPTION WHEN system_error THEN NULL;
+                 END;
+             END LOOP;
+         END $$",
+        tokens.join(",")
+    );
+    let start = Instant::now();
+    client.batch_execute(&script).unwrap();
+    // Eight waits of its own for each would be four seconds.
+    assert!(start.elapsed() < QUICK, "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= Duration::from_millis(400),
+        "it has waited"
+    );
+}
+
+#[test]
 fn databases_that_share_a_provider_share_its_fetches() {
     let setting = Setting::new("shared");
     let mut first = setting.cluster.superuser();

@@ -218,8 +218,9 @@ fn problem(
     }
     match source {
         Some(source) if !source.last_error.is_empty() => Some(format!(
-            "the last fetch failed: {}",
-            source.last_error.as_str()
+            "the last fetch failed: {}. {}",
+            source.last_error.as_str(),
+            source.last_hint.as_str()
         )),
         Some(_) if keys.is_some() => None,
         _ if loaded.own.contains(&provider.name) => {

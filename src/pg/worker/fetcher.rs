@@ -201,7 +201,8 @@ impl Fetcher {
             Ok(()) => self.in_flight += 1,
             Err(error) => {
                 let why = format!("no thread could be started: {error}");
-                self.failed(&address, now, &why);
+                let hint = "Look at the limits of processes and threads of the server's user.";
+                self.failed(&address, now, &why, hint);
             }
         }
     }
@@ -217,7 +218,7 @@ impl Fetcher {
             });
             match outcome {
                 Ok(outcome) => self.succeeded(&address, now, outcome),
-                Err(error) => self.failed(&address, now, &error.to_string()),
+                Err(error) => self.failed(&address, now, &error.to_string(), error.hint()),
             }
         }
     }
@@ -288,32 +289,29 @@ impl Fetcher {
                 shared::announce();
             }
             Some((Err(_), _)) => {
-                self.failed(
-                    address,
-                    now,
-                    "no room: third_party_auth.max_keys is reached",
-                );
+                let why = "no room: third_party_auth.max_keys is reached";
+                self.failed(address, now, why, "Raise it and restart the server.");
             }
             // Unsubscribed meanwhile.
             None => {}
         }
     }
 
-    fn failed(&mut self, address: &KeyAddress, now: Ticks, why: &str) {
+    fn failed(&mut self, address: &KeyAddress, now: Ticks, why: &str, hint: &str) {
         let jitter = self.jitter();
         let unix = clock::unix_time();
         let failures = shared::locked(|state| {
             let position = state.table.find(address)?;
             let source = &mut state.table.sources[position];
             let next = ticks(schedule::back_off(source.failures + 1, jitter));
-            source.fail(now, unix, next, why);
+            source.fail(now, unix, next, why, hint);
             Some(source.failures)
         });
         if let Some(failures) = failures.flatten()
             && (failures == 1 || failures % REMINDER == 0)
         {
             warning!(
-                "pg_third_party_auth: the keys of {} cannot be fetched ({failures}): {why}",
+                "pg_third_party_auth: the keys of {} cannot be fetched ({failures}): {why}. {hint}",
                 address.url()
             );
         }

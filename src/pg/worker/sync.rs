@@ -136,15 +136,19 @@ fn carry(database: u32) -> Vec<Write> {
         let Some(write) = unwritten(database, address) else {
             continue;
         };
-        let mut is_written = true;
-        for provider in &loaded.registry.providers {
-            if matches!(&provider.keys, KeySource::Fetched(own) if *own == write.address) {
-                is_written &= store(&provider.name, &write)
-                    || (misses_row_again(database, &write)
-                        && insert_row(&provider.name)
-                        && store(&provider.name, &write));
-            }
-        }
+        let uses =
+            |keys: &KeySource| matches!(keys, KeySource::Fetched(own) if *own == write.address);
+        let providers = loaded
+            .registry
+            .providers
+            .iter()
+            .filter(|one| uses(&one.keys));
+        let missing: Vec<_> = providers.filter(|one| !store(&one.name, &write)).collect();
+        let is_written = missing.is_empty()
+            || (misses_row_again(database, &write)
+                && missing
+                    .iter()
+                    .all(|one| insert_row(&one.name) && store(&one.name, &write)));
         if is_written {
             writes.push(write);
         }
@@ -175,7 +179,7 @@ fn unwritten(database: u32, address: KeyAddress) -> Option<Write> {
     })
 }
 
-/// Whether the row was missing a reconcile ago too: it is not on its way by replication or a restore.
+/// Whether rows of this source were missing a reconcile ago too: it is not on its way by replication or a restore.
 fn misses_row_again(database: u32, write: &Write) -> bool {
     let now = clock::ticks();
     shared::locked(|state| state.table.misses_row(database, write.position, now)) == Some(true)

@@ -27,6 +27,7 @@ fn verified(kind: &str, changes: Value) -> Verified {
     let registry = Registry {
         providers: vec![Arc::new(one)],
         revoked: Vec::new(),
+        secrets: Default::default(),
     };
     let question = Question {
         now: NOW,

@@ -1,7 +1,7 @@
 //! A key as a record of fixed size.
 
 use super::text::Text;
-use crate::keys::{Algorithm, Key, KeyProblem, Kid, Material};
+use crate::keys::{Algorithm, Key, KeyProblem, Kid, MAX_KEY_ISSUER_BYTES, Material};
 
 /// Room for an RSA modulus of 8192 bits, or both coordinates of a point.
 const MATERIAL_BYTES: usize = 1024;
@@ -28,6 +28,8 @@ pub struct Record {
     exponent: [u8; EXPONENT_BYTES],
     kid_hash: [u8; 32],
     kid: Text<SHOWN_KID_BYTES>,
+    has_issuer: u8,
+    issuer: Text<MAX_KEY_ISSUER_BYTES>,
     material: [u8; MATERIAL_BYTES],
 }
 
@@ -42,6 +44,8 @@ impl Record {
         exponent: [0; EXPONENT_BYTES],
         kid_hash: [0; 32],
         kid: Text::EMPTY,
+        has_issuer: 0,
+        issuer: Text::EMPTY,
         material: [0; MATERIAL_BYTES],
     };
 
@@ -77,6 +81,10 @@ impl Record {
             record.kid_hash = *kid.hash();
             record.kid = Text::cut(kid.shown());
         }
+        if let Some(issuer) = &key.issuer {
+            record.has_issuer = 1;
+            record.issuer = Text::whole(issuer)?;
+        }
         Some(record)
     }
 
@@ -109,7 +117,8 @@ impl Record {
         let algorithm = usize::from(self.algorithm)
             .checked_sub(1)
             .and_then(|position| Algorithm::ALL.get(position).copied());
-        Key::new(kid, algorithm, material)
+        let issuer = (self.has_issuer != 0).then(|| self.issuer.as_str().to_owned());
+        Key::new(kid, algorithm, material).map(|key| key.with_issuer(issuer))
     }
 
     /// Whether there is a key.
@@ -117,7 +126,7 @@ impl Record {
         self.kind == 0
     }
 
-    /// Whether both are the same key with the same id and algorithm.
+    /// Whether both are the same key with the same id, algorithm and issuer.
     pub fn same_as(&self, other: &Record) -> bool {
         self.kind == other.kind
             && self.algorithm == other.algorithm
@@ -125,6 +134,8 @@ impl Record {
             && self.exponent == other.exponent
             && self.length == other.length
             && self.kid_hash == other.kid_hash
+            && self.has_issuer == other.has_issuer
+            && self.issuer.as_str() == other.issuer.as_str()
             && self.material == other.material
     }
 

@@ -1,6 +1,6 @@
 //! Admission of one JWK (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
 
-use super::{Algorithm, Key, KeyProblem, Kid, Material};
+use super::{Algorithm, Key, KeyProblem, Kid, MAX_KEY_ISSUER_BYTES, Material};
 use crate::token::{MAX_KID_BYTES, base64url};
 use serde_json::{Map, Value};
 
@@ -26,13 +26,14 @@ pub(super) fn admit(jwk: &Map<String, Value>, stored: bool) -> Result<Key, KeyPr
     check_key_ops(jwk)?;
     let kid = kid(jwk, stored)?;
     let algorithm = algorithm(jwk)?;
+    let issuer = issuer(jwk)?;
     let material = match key_type {
         Some("RSA") => rsa(jwk)?,
         Some("EC") => elliptic_curve(jwk)?,
         Some("OKP") => octet_key_pair(jwk)?,
         _ => return Err(KeyProblem::UnknownType),
     };
-    Key::new(kid, algorithm, material)
+    Key::new(kid, algorithm, material).map(|key| key.with_issuer(issuer))
 }
 
 fn check_use(jwk: &Map<String, Value>) -> Result<(), KeyProblem> {
@@ -86,6 +87,18 @@ fn algorithm(jwk: &Map<String, Value>) -> Result<Option<Algorithm>, KeyProblem> 
         Some(Value::String(name)) if name == "Ed25519" => Ok(Some(Algorithm::EdDSA)),
         Some(Value::String(name)) => name.parse().map(Some).map_err(|_| KeyProblem::Algorithm),
         Some(_) => Err(KeyProblem::Algorithm),
+    }
+}
+
+/// `issuer`, which Microsoft Entra ID adds to the keys that several tenants share: the only issuer whose
+/// tokens the key signs. A restriction that cannot be read must not be taken for none.
+fn issuer(jwk: &Map<String, Value>) -> Result<Option<String>, KeyProblem> {
+    match jwk.get("issuer") {
+        None => Ok(None),
+        Some(Value::String(issuer)) if issuer.len() <= MAX_KEY_ISSUER_BYTES => {
+            Ok(Some(issuer.clone()))
+        }
+        Some(_) => Err(KeyProblem::Issuer),
     }
 }
 

@@ -6,6 +6,9 @@ use aws_lc_rs::{digest, signature};
 use serde_json::{Map, Value, json};
 use std::fmt;
 
+/// The longest `issuer` of a key, in bytes; also the longest that shared memory holds.
+pub const MAX_KEY_ISSUER_BYTES: usize = 160;
+
 /// A public key that passed admission.
 #[derive(Clone)]
 pub struct Key {
@@ -13,6 +16,9 @@ pub struct Key {
     pub kid: Option<Kid>,
     /// The JWK's own `alg`: then the key is for this algorithm alone (RFC 7517 §4.4).
     pub algorithm: Option<Algorithm>,
+    /// The JWK's own `issuer`, a member of Microsoft Entra ID: then the key is for tokens of this issuer
+    /// alone, where `{tenantid}` stands for any tenant.
+    pub issuer: Option<String>,
     /// The key itself.
     pub material: Material,
     /// Its RFC 7638 thumbprint.
@@ -78,10 +84,18 @@ impl Key {
         Ok(Key {
             kid,
             algorithm,
+            issuer: None,
             material,
             thumbprint,
             _admitted: Admitted,
         })
+    }
+
+    /// The key for tokens of this issuer alone; `None`: of any.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: Option<String>) -> Key {
+        self.issuer = issuer;
+        self
     }
 
     /// Whether signatures of this algorithm may be checked with this key: its type and curve fit,
@@ -97,6 +111,9 @@ impl Key {
         jwk.insert("use".to_owned(), json!("sig"));
         if let Some(algorithm) = self.algorithm {
             jwk.insert("alg".to_owned(), json!(algorithm.name()));
+        }
+        if let Some(issuer) = &self.issuer {
+            jwk.insert("issuer".to_owned(), json!(issuer));
         }
         if let Some(kid) = &self.kid {
             jwk.insert("kid".to_owned(), json!(kid.shown()));

@@ -156,7 +156,7 @@ pub fn row(tuple: &Tuple) -> Row {
         algorithms: tuple.texts("algorithms"),
         jwks: tuple.get::<JsonString>("jwks").map(|text| text.0),
         jwks_uri: tuple.get("jwks_uri"),
-        for_requests: tuple.get("for_requests").unwrap_or_default(),
+        for_requests: tuple.get("for_requests"),
         options: options(tuple),
     }
 }

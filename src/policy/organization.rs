@@ -17,7 +17,10 @@ pub struct Organization<'a> {
 /// The active organisation, if there is one that can be relied on.
 pub fn organization(token: &Verified) -> Option<Organization<'_>> {
     match token.provider().preset.organization {
-        OrganizationClaims::None => None,
+        OrganizationClaims::None
+        | OrganizationClaims::OrgId
+        | OrganizationClaims::WorkOs
+        | OrganizationClaims::CognitoGroups => None,
         OrganizationClaims::Clerk => clerk(token),
     }
 }

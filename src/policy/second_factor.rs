@@ -4,7 +4,7 @@ use super::minutes::factor_ages;
 use super::{age, seconds_since};
 use crate::provider::presets::SecondFactorClaims;
 use crate::verify::Verified;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Supabase's methods that are second factors (its page on multi-factor authentication).
 const SUPABASE_METHODS: [&str; 3] = ["totp", "mfa/phone", "mfa/webauthn"];
@@ -50,12 +50,19 @@ fn evidence(token: &Verified, now: f64) -> Option<Option<f64>> {
                 .as_str()?;
             (!factor.is_empty()).then(|| authenticated_at(token, now))
         }
-        SecondFactorClaims::AmrMfa => {
-            let methods = claims.get("amr")?.as_array()?;
-            let used = methods.iter().any(|method| method.as_str() == Some("mfa"));
-            used.then(|| authenticated_at(token, now))
+        SecondFactorClaims::AmrMfa => is_mfa_in_amr(claims).then(|| authenticated_at(token, now)),
+        SecondFactorClaims::AmrMfaOrAcr(context) => {
+            let in_acr = claims.get("acr").and_then(Value::as_str) == Some(context);
+            (in_acr || is_mfa_in_amr(claims)).then(|| authenticated_at(token, now))
         }
+        SecondFactorClaims::None => None,
     }
+}
+
+/// RFC 8176 §2: several methods of different kinds were used.
+fn is_mfa_in_amr(claims: &Map<String, Value>) -> bool {
+    let methods = claims.get("amr").and_then(Value::as_array);
+    methods.is_some_and(|methods| methods.iter().any(|method| method.as_str() == Some("mfa")))
 }
 
 /// Seconds since `auth_time` (OpenID Connect Core 1.0 §2).

@@ -33,13 +33,7 @@ pub(super) fn error(
 
 impl From<OptionError> for RowError {
     fn from(cause: OptionError) -> Self {
-        let message = match cause.problem.as_str() {
-            "is missing" | "is not a text" | "has white space around it" => {
-                format!("{} {}", cause.argument, cause.problem)
-            }
-            problem => problem.to_owned(),
-        };
-        error(cause.argument, message, cause.hint)
+        error(cause.argument, cause.problem, cause.hint)
     }
 }
 

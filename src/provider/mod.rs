@@ -4,6 +4,9 @@
 //! - [`Provider`]: the rules of one registered row, ready to be judged by `verify`
 //! - [`row`]: a registry row as it was written, and the checks that turn it into a [`Provider`]
 //! - [`arguments`]: what can be wrong with each argument of a registration
+//! - [`registration`]: the arguments of a registration as JSON
+//! - [`issuer`]: one issuer string, or a template for those of many tenants
+//! - [`secret`]: the symmetric secret that a Supabase provider may have
 //! - [`presets`]: what is particular to each kind of provider, as data
 //! - [`claim_path`]: where in the claims a value is looked for
 //! - [`registry`]: all providers of a database and its revoked keys; which provider an issuer selects
@@ -14,9 +17,12 @@
 pub mod address;
 pub mod arguments;
 pub mod claim_path;
+pub mod issuer;
 pub mod presets;
+pub mod registration;
 pub mod registry;
 pub mod row;
+pub mod secret;
 
 use crate::keys::{Algorithm, KeySet};
 use std::time::Duration;
@@ -24,9 +30,12 @@ use std::time::Duration;
 pub use address::KeyAddress;
 pub use arguments::RowError;
 pub use claim_path::ClaimPath;
+pub use issuer::Issuer;
 pub use presets::Preset;
+pub use registration::Registration;
 pub use registry::{Registry, Revocation};
 pub use row::{Advice, AdviceLevel, Row};
+pub use secret::Secret;
 
 /// A registered provider whose row passed every check of [`row`].
 #[derive(Debug, Clone)]
@@ -37,12 +46,17 @@ pub struct Provider {
     pub preset: &'static Preset,
     /// A disabled provider keeps its row and verifies nothing.
     pub enabled: bool,
-    /// The issuer strings it may use, compared byte for byte (RFC 7519 §4.1.1). The first one is the
-    /// preset's own.
-    pub issuers: Vec<String>,
+    /// The issuers of its tokens. The first one is the preset's own.
+    pub issuers: Vec<Issuer>,
+    /// The issuers of API keys that its keys sign. They select nothing: they are the same everywhere.
+    pub api_key_issuers: Vec<String>,
+    /// The tenants whose tokens count, as GUIDs; only for kinds that have tenants.
+    pub tenants: Vec<String>,
+    /// Claims that have to have exactly this value.
+    pub required_claims: Vec<(&'static str, String)>,
     /// Whom its tokens may be for.
     pub audiences: Audiences,
-    /// Acceptable `azp` values; empty: `azp` is not checked.
+    /// Acceptable values of the claim that names the party a token was issued to; empty: not checked.
     pub authorized_parties: Vec<String>,
     /// Where the database role is found.
     pub role_claim: ClaimPath,
@@ -83,11 +97,16 @@ pub enum KeySource {
 impl Provider {
     /// The issuer under which the provider is listed.
     pub fn issuer(&self) -> &str {
-        self.issuers.first().map_or("", String::as_str)
+        self.issuers.first().map_or("", Issuer::as_str)
     }
 
-    /// Whether `issuer` is, byte for byte, one of this provider's issuers.
-    pub fn has_issuer(&self, issuer: &str) -> bool {
-        self.issuers.iter().any(|own| own == issuer)
+    /// Whether a token with this `iss` is of this provider.
+    pub fn has_issuer(&self, iss: &str) -> bool {
+        self.issuers.iter().any(|own| own.matches(iss))
+    }
+
+    /// Whether this issuer or template is registered with it.
+    pub fn lists_issuer(&self, issuer: &str) -> bool {
+        self.issuers.iter().any(|own| own.as_str() == issuer)
     }
 }

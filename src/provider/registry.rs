@@ -1,6 +1,7 @@
 //! All providers of one database, and its revoked keys.
 
-use super::Provider;
+use super::{Provider, Secret};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a database trusts at one moment.
@@ -8,6 +9,8 @@ use std::sync::Arc;
 pub struct Registry {
     /// Every row that passed its checks, disabled ones included, in order of name.
     pub providers: Vec<Arc<Provider>>,
+    /// Symmetric secrets, by name of the provider.
+    pub secrets: HashMap<String, Secret>,
     /// Keys that are refused whatever the provider publishes.
     pub revoked: Vec<Revocation>,
 }
@@ -25,11 +28,22 @@ pub struct Revocation {
 }
 
 impl Registry {
-    /// The enabled provider that an issuer selects, if any.
-    pub fn select(&self, issuer: &str) -> Option<&Arc<Provider>> {
-        self.providers
-            .iter()
-            .find(|provider| provider.enabled && provider.has_issuer(issuer))
+    /// The enabled provider that a token's `iss` selects, if any. An exact issuer goes before a template.
+    pub fn select(&self, iss: &str) -> Option<&Arc<Provider>> {
+        let enabled = || self.providers.iter().filter(|provider| provider.enabled);
+        let mut exact = enabled().filter(|provider| {
+            let mut issuers = provider.issuers.iter();
+            issuers.any(|own| own.is_exact() && own.matches(iss))
+        });
+        exact
+            .next()
+            .or_else(|| enabled().find(|provider| provider.has_issuer(iss)))
+    }
+
+    /// The symmetric secret of a provider: only of a kind that may have one.
+    pub fn secret_of(&self, provider: &Provider) -> Option<&Secret> {
+        let secret = self.secrets.get(&provider.name);
+        secret.filter(|_| provider.preset.may_have_secret)
     }
 
     /// The provider of that name, enabled or not.
@@ -41,14 +55,14 @@ impl Registry {
     pub fn is_kid_revoked(&self, provider: &Provider, kid: &str) -> bool {
         self.revoked
             .iter()
-            .any(|revoked| revoked.kid == kid && provider.has_issuer(&revoked.issuer))
+            .any(|revoked| revoked.kid == kid && provider.lists_issuer(&revoked.issuer))
     }
 
     /// Whether a key of this provider is revoked by its thumbprint (base64url, RFC 7638).
     pub fn is_thumbprint_revoked(&self, provider: &Provider, thumbprint: &str) -> bool {
         self.revoked.iter().any(|revoked| {
             revoked.thumbprint.as_deref() == Some(thumbprint)
-                && provider.has_issuer(&revoked.issuer)
+                && provider.lists_issuer(&revoked.issuer)
         })
     }
 }

@@ -100,6 +100,8 @@ pub struct Header {
     pub typ: Option<String>,
     /// `cty` (RFC 7515 §4.1.10).
     pub cty: Option<String>,
+    /// `cat`, the category that Clerk gives its tokens; `None` if it is missing or not a string.
+    pub cat: Option<String>,
 }
 
 impl Unverified {
@@ -211,6 +213,10 @@ impl Header {
             kid: text_member(&members, "kid", "kid is not a string")?,
             typ: text_member(&members, "typ", "typ is not a string")?,
             cty: text_member(&members, "cty", "cty is not a string")?,
+            cat: members
+                .get("cat")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
         };
         match &header.kid {
             Some(kid) if kid.len() > MAX_KID_BYTES => {

@@ -2,7 +2,7 @@
 
 use super::refusal::Problem;
 use super::signature::{self, SignatureValid};
-use super::{KeyLookup, Reason};
+use super::{KeyLookup, Reason, tenant};
 use crate::keys::{Algorithm, Key, KeySet, Kid, Thumbprint};
 use crate::provider::{Provider, Registry};
 use crate::token::Unverified;
@@ -48,9 +48,15 @@ impl Choice<'_> {
         }
     }
 
+    /// Whether a key of this set verifies the token.
+    pub(super) fn is_good_with<K: KeyLookup>(&self, set: &KeySet, keys: &mut K) -> bool {
+        matches!(self.judge_with(set, keys), Judgement::Good(..))
+    }
+
     fn judge_with<K: KeyLookup>(&self, set: &KeySet, keys: &mut K) -> Judgement {
         let kid = self.token.header().kid.as_deref();
-        let candidates = set.candidates(kid, self.algorithm);
+        let mut candidates = set.candidates(kid, self.algorithm);
+        candidates.retain(|key| tenant::key_serves(key, self.token.claims(), self.provider));
         if candidates.is_empty() {
             return match kid {
                 Some(kid) if set.knows_kid(kid) => Judgement::Unfit,
@@ -86,9 +92,17 @@ impl Choice<'_> {
         registry.is_thumbprint_revoked(provider, &key.thumbprint.to_string())
             || key.kid.as_ref().is_some_and(|kid| {
                 registry.revoked.iter().any(|revoked| {
-                    provider.has_issuer(&revoked.issuer) && Kid::new(&revoked.kid) == *kid
+                    provider.lists_issuer(&revoked.issuer) && Kid::new(&revoked.kid) == *kid
                 })
             })
+    }
+}
+
+/// Kinds whose tokens always name their key have no other tokens.
+pub(super) fn named_key(token: &Unverified, provider: &Provider) -> Result<(), Problem> {
+    match &token.header().kid {
+        None if provider.preset.needs_kid => Err(unknown(token)),
+        _ => Ok(()),
     }
 }
 

@@ -5,29 +5,36 @@
 //!   whose signature a gateway has checked
 //! - [`explain`]: the same rules, told one by one
 //! - [`Reason`], [`Refusal`]: why not
-//! - `rules`, `choice`, `session`: the rules before, at and after the key
+//! - [`verify_api_key`]: API keys, which are no user's tokens
+//! - `rules`, `recipient`, `tenant`, `choice`, `session`: the rules before, at and after the key
 //! - `signature`: one signature, one key, one algorithm
 //!
 //! The clock, the keys and the memory of checked signatures are arguments.
 #![forbid(unsafe_code)]
 
+mod api_key;
 mod choice;
 mod explanation;
 mod reason;
+mod recipient;
 mod refusal;
 mod rules;
 mod session;
 mod signature;
+mod tenant;
 mod verified;
 
 use crate::keys::{KeySet, Thumbprint};
-use crate::provider::{Provider, Registry};
+use crate::provider::presets::TenantClaims;
+use crate::provider::{Provider, Registry, Secret};
 use crate::token::{Claims, Unverified};
 use choice::{Choice, Judgement};
 use refusal::Problem;
+use rules::Method;
 use std::sync::Arc;
 use verified::Evidence;
 
+pub use api_key::{ApiKey, verify_api_key};
 pub use explanation::{Step, explain, explain_gateway_claims};
 pub use reason::Reason;
 pub use refusal::{Detail, Refusal};
@@ -131,9 +138,9 @@ pub fn verify<K: KeyLookup, T: Trace>(
         provider: provider.map(|provider| provider.name.as_str()),
     };
     let rules_of = provider.map(Arc::as_ref);
-    let algorithm = judge.rule(
+    let method = judge.rule(
         Reason::AlgorithmNotAllowed,
-        rules::algorithm(header, rules_of),
+        rules::algorithm(header, rules_of, registry),
         || header.alg.clone().unwrap_or_default(),
     )?;
     judge.rule(
@@ -147,25 +154,19 @@ pub fn verify<K: KeyLookup, T: Trace>(
         choice::revoked_id(token, provider, registry),
         || choice::kid(token),
     )?;
-    let choice = Choice {
-        token,
-        algorithm,
-        provider,
-        registry,
+    let evidence = match method {
+        Method::Key(algorithm) => {
+            let choice = Choice {
+                token,
+                algorithm,
+                provider,
+                registry,
+            };
+            judge.signature_of_key(&choice, keys)?
+        }
+        Method::Secret(secret) => judge.signature_of_secret(token, secret)?,
     };
-    let (key, signature) = match choice.judge(keys).map_err(Failure::Undecided)? {
-        Judgement::Good(witness, thumbprint) => (Ok(()), Ok((witness, thumbprint))),
-        Judgement::BadSignature => (Ok(()), Err(choice::bad_signature(token))),
-        Judgement::Unknown => (Err(choice::unknown(token)), Err(choice::unknown(token))),
-        Judgement::Unfit => (Err(choice::unfit(token)), Err(choice::unfit(token))),
-        Judgement::Revoked => (Err(choice::revoked(token)), Err(choice::revoked(token))),
-    };
-    judge.rule(Reason::UnknownKey, key, || choice::kid(token))?;
-    let (witness, thumbprint) = judge.rule(Reason::BadSignature, signature, || {
-        header.alg.clone().unwrap_or_default()
-    })?;
     let role = judge.claims_after_signature(claims, provider, question)?;
-    let evidence = Evidence::Signature(witness, thumbprint);
     Ok(Verified::new(
         provider.clone(),
         claims.clone(),
@@ -250,22 +251,66 @@ impl<'a, T: Trace> Judge<'a, T> {
                 None => format!("no {name}"),
             }
         };
-        let audience = rules::audience(claims, provider);
-        self.rule(Reason::AudienceMismatch, audience, found("aud"))?;
-        let party = rules::authorized_party(claims, provider);
-        self.rule(Reason::AuthorizedPartyMismatch, party, found("azp"))?;
-        // No kind of provider has a tenant rule yet.
-        self.rule(Reason::TenantNotAllowed, Ok(()), || {
-            "this kind of provider has no tenants".to_owned()
+        let audience = recipient::audience(claims, provider);
+        let name = recipient::audience_claim(claims, provider);
+        self.rule(Reason::AudienceMismatch, audience, found(name))?;
+        let party = recipient::authorized_party(claims, provider);
+        let name = recipient::party_claim(claims, provider);
+        self.rule(Reason::AuthorizedPartyMismatch, party, found(name))?;
+        let tenant = tenant::tenant(claims, provider);
+        self.rule(Reason::TenantNotAllowed, tenant, || {
+            match provider.preset.tenant {
+                TenantClaims::None => "this kind of provider has no tenants".to_owned(),
+                TenantClaims::Entra => found("tid")(),
+            }
         })?;
-        let expiry = rules::expiry(claims, provider, question);
+        let expiry = rules::expiry(claims, provider, question.now);
         self.rule(Reason::Expired, expiry, found("exp"))?;
-        let not_before = rules::not_before(claims, provider, question);
+        let not_before = rules::not_before(claims, provider, question.now);
         self.rule(Reason::NotYetValid, not_before, found("nbf"))?;
-        let issued_at = rules::issued_at(claims, provider, question);
+        let issued_at = rules::issued_at(claims, provider, question.now);
         self.rule(Reason::IssuedInFuture, issued_at, found("iat"))?;
         self.rule(Reason::MissingClaim, rules::subject(claims), found("sub"))?;
         Ok(provider)
+    }
+
+    /// A key of the provider, and the signature under it.
+    fn signature_of_key<K: KeyLookup>(
+        &mut self,
+        choice: &Choice<'_>,
+        keys: &mut K,
+    ) -> Result<Evidence, Failure<K::Undecided>> {
+        let token = choice.token;
+        if let Err(problem) = choice::named_key(token, choice.provider) {
+            self.rule(Reason::UnknownKey, Err::<(), _>(problem), String::new)?;
+        }
+        let (key, signature) = match choice.judge(keys).map_err(Failure::Undecided)? {
+            Judgement::Good(witness, thumbprint) => (Ok(()), Ok((witness, thumbprint))),
+            Judgement::BadSignature => (Ok(()), Err(choice::bad_signature(token))),
+            Judgement::Unknown => (Err(choice::unknown(token)), Err(choice::unknown(token))),
+            Judgement::Unfit => (Err(choice::unfit(token)), Err(choice::unfit(token))),
+            Judgement::Revoked => (Err(choice::revoked(token)), Err(choice::revoked(token))),
+        };
+        self.rule(Reason::UnknownKey, key, || choice::kid(token))?;
+        let (witness, thumbprint) = self.rule(Reason::BadSignature, signature, || {
+            token.header().alg.clone().unwrap_or_default()
+        })?;
+        Ok(Evidence::Signature(witness, thumbprint))
+    }
+
+    /// The provider's secret, and the signature under it.
+    fn signature_of_secret(
+        &mut self,
+        token: &Unverified,
+        secret: &Secret,
+    ) -> Result<Evidence, Refusal> {
+        self.rule(Reason::UnknownKey, Ok(()), || {
+            "the provider's jwt_secret".to_owned()
+        })?;
+        let checked = signature::check_secret(token, secret);
+        let signature = checked.ok_or_else(|| choice::bad_signature(token));
+        let witness = self.rule(Reason::BadSignature, signature, || "HS256".to_owned())?;
+        Ok(Evidence::Secret(witness))
     }
 
     /// The kind's discriminators, session, nonce, role, what the tokens are for. Returns the

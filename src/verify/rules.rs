@@ -1,34 +1,63 @@
-//! The rules that every kind of provider has: header, issuer, audience, party, time, subject.
+//! The rules that every kind of provider has: header, issuer, time, subject.
 
 use super::refusal::Problem;
-use super::{Question, Reason};
+use super::{Question, Reason, api_key};
 use crate::keys::Algorithm;
-use crate::provider::{Audiences, Provider, Registry};
+use crate::provider::{Issuer, Provider, Registry, Secret};
 use crate::token::{Claim, Claims, Header};
 use std::sync::Arc;
 
 /// The longest text of a token that is shown, in characters.
 const MAX_SHOWN: usize = 200;
+/// HMAC with SHA-256 (RFC 7518 §3.2). It is no [`Algorithm`]: those are for public keys.
+const HS256: &str = "HS256";
+
+/// How a token says that it is signed.
+#[derive(Clone, Copy)]
+pub(super) enum Method<'r> {
+    /// With a key of the provider.
+    Key(Algorithm),
+    /// HS256, with the provider's secret.
+    Secret(&'r Secret),
+}
 
 /// The algorithm of the header, if the provider may use it; with no provider known, if anyone may.
-pub(super) fn algorithm(
+/// HS256 exists only for a provider that has a secret (RFC 8725 §3.1).
+pub(super) fn algorithm<'r>(
     header: &Header,
     provider: Option<&Provider>,
-) -> Result<Algorithm, Problem> {
+    registry: &'r Registry,
+) -> Result<Method<'r>, Problem> {
     let allowed = provider.map_or(&Algorithm::ALL[..], |provider| &provider.algorithms);
+    let secret = provider.and_then(|provider| registry.secret_of(provider));
     let name = header.alg.as_deref();
-    name.and_then(|name| name.parse().ok())
-        .filter(|algorithm| allowed.contains(algorithm))
-        .ok_or_else(|| {
-            Problem::new(
-                Reason::AlgorithmNotAllowed,
-                "the token's signature algorithm is not allowed",
-                "Have the provider sign with RS256 or ES256, or list the algorithm in algorithms \
-                 when the provider is registered. Symmetric algorithms and none are never allowed.",
-            )
-            .expected(list(allowed.iter().map(|algorithm| algorithm.name())))
-            .found(name.map_or("no alg that is a string".to_owned(), shown))
-        })
+    if let (Some(HS256), Some(secret)) = (name, secret) {
+        return Ok(Method::Secret(secret));
+    }
+    let algorithm = name.and_then(|name| name.parse().ok());
+    if let Some(algorithm) = algorithm.filter(|algorithm| allowed.contains(algorithm)) {
+        return Ok(Method::Key(algorithm));
+    }
+    let takes_secret = provider.is_some_and(|provider| provider.preset.may_have_secret);
+    let hint = match name {
+        Some(HS256) if takes_secret => {
+            "Register the provider's legacy secret (jwt_secret; it is not dumped, so a restored database \
+             needs it again), or, better, switch Supabase Auth to asymmetric signing keys."
+        }
+        _ => {
+            "Have the provider sign with RS256 or ES256, or list the algorithm in algorithms when the \
+             provider is registered. Symmetric algorithms and none are never allowed there."
+        }
+    };
+    let names = allowed.iter().map(|algorithm| algorithm.name());
+    let problem = Problem::new(
+        Reason::AlgorithmNotAllowed,
+        "the token's signature algorithm is not allowed",
+        hint,
+    );
+    Err(problem
+        .expected(list(names.chain(secret.map(|_| HS256))))
+        .found(name.map_or("no alg that is a string".to_owned(), shown)))
 }
 
 /// `typ` is missing, `JWT` or `at+jwt` (RFC 7515 §4.1.9, RFC 9068 §2.1), and nothing is nested
@@ -51,6 +80,12 @@ pub(super) fn token_type(header: &Header, provider: Option<&Provider>) -> Result
         && !allowed(&media_type(name))
     {
         return Err(problem(format!("typ {}", shown(name))));
+    }
+    let categories = provider.map_or(&[][..], |provider| provider.preset.foreign_categories);
+    if let Some(name) = &header.cat
+        && categories.contains(&name.as_str())
+    {
+        return Err(problem(format!("cat {}", shown(name))));
     }
     if let Some(name) = &header.cty
         && media_type(name) == "jwt"
@@ -96,7 +131,13 @@ pub(super) fn no_provider(
         Claim::Invalid => return invalid("iss", hint),
         Claim::Present(issuer) => shown(issuer),
     };
+    let is_api_key = api_key::could_be(claims, registry);
+    let hint = match is_api_key {
+        true => "Send the token of a signed-in user: an API key names an application, nobody.",
+        false => hint,
+    };
     let message = match question.provider {
+        _ if is_api_key => "the token is an API key, not a user's token",
         Some(_) => "the token's issuer is not one of the provider that was asked for",
         None => "the token's issuer is not one of a registered provider",
     };
@@ -105,83 +146,14 @@ pub(super) fn no_provider(
         .iter()
         .filter(|provider| provider.enabled)
         .filter(|provider| question.provider.is_none_or(|name| name == provider.name))
-        .flat_map(|provider| provider.issuers.iter().map(String::as_str));
+        .flat_map(|provider| provider.issuers.iter().map(Issuer::as_str));
     Problem::new(Reason::UnknownIssuer, message, hint)
         .expected(list(issuers))
         .found(found)
 }
 
-/// `aud` (RFC 7519 §4.1.3).
-pub(super) fn audience(claims: &Claims, provider: &Provider) -> Result<(), Problem> {
-    let hint = "Send a token that was issued for this database's audience, or register the audience \
-                with the provider.";
-    if provider.audiences == Audiences::NotChecked {
-        return Ok(());
-    }
-    let audience = match claims.audience() {
-        Claim::Absent => return Err(missing("aud", hint).expected(audiences(provider))),
-        Claim::Invalid => return Err(invalid("aud", hint).expected(audiences(provider))),
-        Claim::Present(audience) => audience,
-    };
-    let matches = match &provider.audiences {
-        Audiences::NotChecked => true,
-        Audiences::Exactly(only) => {
-            claims.members().get("aud").and_then(|aud| aud.as_str()) == Some(only)
-        }
-        Audiences::OneOf(any) => audience.iter().any(|one| any.iter().any(|own| own == one)),
-    };
-    if matches {
-        return Ok(());
-    }
-    Err(Problem::new(
-        Reason::AudienceMismatch,
-        "the token was issued for another audience",
-        hint,
-    )
-    .expected(audiences(provider))
-    .found(
-        claims
-            .members()
-            .get("aud")
-            .map_or(list(audience), shown_json),
-    ))
-}
-
-fn audiences(provider: &Provider) -> String {
-    match &provider.audiences {
-        Audiences::NotChecked => String::new(),
-        Audiences::Exactly(only) => format!("exactly {}", shown(only)),
-        Audiences::OneOf(any) => list(any.iter().map(String::as_str)),
-    }
-}
-
-/// `azp` (OpenID Connect Core 1.0 §2), if parties are registered.
-pub(super) fn authorized_party(claims: &Claims, provider: &Provider) -> Result<(), Problem> {
-    if provider.authorized_parties.is_empty() {
-        return Ok(());
-    }
-    let party = claims.string("azp");
-    if let Claim::Present(party) = party
-        && provider.authorized_parties.iter().any(|own| own == party)
-    {
-        return Ok(());
-    }
-    Err(Problem::new(
-        Reason::AuthorizedPartyMismatch,
-        "the token was issued to another party",
-        "Add the origin or client that the token was issued to (azp) to the provider's \
-         authorized_parties.",
-    )
-    .expected(list(provider.authorized_parties.iter().map(String::as_str)))
-    .found(text(&party)))
-}
-
 /// `exp` (RFC 7519 §4.1.4): required; the instant itself is too late.
-pub(super) fn expiry(
-    claims: &Claims,
-    provider: &Provider,
-    question: &Question<'_>,
-) -> Result<(), Problem> {
+pub(super) fn expiry(claims: &Claims, provider: &Provider, now: f64) -> Result<(), Problem> {
     let hint =
         "Get a new token from the provider, and compare this server's clock with the right time.";
     let expires_at = match claims.expires_at() {
@@ -190,47 +162,39 @@ pub(super) fn expiry(
         Claim::Present(date) => date,
     };
     // A clock that shows no number must not make every date right.
-    if question.now.is_finite() && question.now < expires_at + skew(provider) {
+    if now.is_finite() && now < expires_at + skew(provider) {
         return Ok(());
     }
     Err(Problem::new(Reason::Expired, "the token has expired", hint)
-        .found(at("exp", expires_at, question)))
+        .found(at("exp", expires_at, now)))
 }
 
 /// `nbf` (RFC 7519 §4.1.5), if there is one.
-pub(super) fn not_before(
-    claims: &Claims,
-    provider: &Provider,
-    question: &Question<'_>,
-) -> Result<(), Problem> {
+pub(super) fn not_before(claims: &Claims, provider: &Provider, now: f64) -> Result<(), Problem> {
     let hint = "Compare this server's clock with the right time.";
     let not_before = match claims.not_before() {
         Claim::Absent => return Ok(()),
         Claim::Invalid => return Err(invalid("nbf", hint)),
         Claim::Present(date) => date,
     };
-    if question.now >= not_before - skew(provider) {
+    if now >= not_before - skew(provider) {
         return Ok(());
     }
     Err(
         Problem::new(Reason::NotYetValid, "the token is not valid yet", hint)
-            .found(at("nbf", not_before, question)),
+            .found(at("nbf", not_before, now)),
     )
 }
 
 /// `iat` (RFC 7519 §4.1.6), if there is one: a token from the future is from a wrong clock.
-pub(super) fn issued_at(
-    claims: &Claims,
-    provider: &Provider,
-    question: &Question<'_>,
-) -> Result<(), Problem> {
+pub(super) fn issued_at(claims: &Claims, provider: &Provider, now: f64) -> Result<(), Problem> {
     let hint = "Compare this server's clock with the right time.";
     let issued_at = match claims.issued_at() {
         Claim::Absent => return Ok(()),
         Claim::Invalid => return Err(invalid("iat", hint)),
         Claim::Present(date) => date,
     };
-    if issued_at <= question.now + skew(provider) {
+    if issued_at <= now + skew(provider) {
         return Ok(());
     }
     Err(Problem::new(
@@ -238,7 +202,7 @@ pub(super) fn issued_at(
         "the token was issued in the future",
         hint,
     )
-    .found(at("iat", issued_at, question)))
+    .found(at("iat", issued_at, now)))
 }
 
 /// `sub` (RFC 7519 §4.1.2): whom policies decide about.
@@ -269,8 +233,8 @@ pub(super) fn skew(provider: &Provider) -> f64 {
 }
 
 /// A date claim and how far it is from now.
-pub(super) fn at(claim: &str, date: f64, question: &Question<'_>) -> String {
-    let distance = date - question.now;
+pub(super) fn at(claim: &str, date: f64, now: f64) -> String {
+    let distance = date - now;
     let side = if distance < 0.0 { "ago" } else { "ahead" };
     format!("{claim} {date}, {:.0} s {side}", distance.abs())
 }

@@ -5,7 +5,7 @@ use super::refusal::Problem;
 use super::rules::{at, invalid, list, missing, shown, skew, text};
 use super::{Purpose, Question, Reason};
 use crate::provider::Provider;
-use crate::provider::presets::Discriminator;
+use crate::provider::presets::{Discriminator, OtherRoles};
 use crate::token::{Claim, Claims};
 use aws_lc_rs::digest;
 use serde_json::Value;
@@ -16,11 +16,26 @@ pub(super) fn discriminators(
     provider: &Provider,
     question: &Question<'_>,
 ) -> Result<(), Problem> {
+    let rules = provider.preset.discriminators.iter();
+    rules
+        .clone()
+        .try_for_each(|rule| discriminator(rule, claims, provider, question))?;
     provider
-        .preset
-        .discriminators
+        .required_claims
         .iter()
-        .try_for_each(|rule| discriminator(rule, claims, provider, question))
+        .try_for_each(|(name, value)| string(claims, name, |text| text == value))
+}
+
+const HINT: &str = "Send the provider's session token: other tokens that it signs with the same keys do \
+                    not count.";
+
+fn string(claims: &Claims, name: &'static str, fits: impl Fn(&str) -> bool) -> Result<(), Problem> {
+    match claims.string(name) {
+        Claim::Absent => Err(missing(name, HINT)),
+        Claim::Invalid => Err(invalid(name, HINT)),
+        Claim::Present(text) if fits(text) => Ok(()),
+        Claim::Present(text) => Err(invalid(name, HINT).found(shown(text))),
+    }
 }
 
 fn discriminator(
@@ -29,25 +44,24 @@ fn discriminator(
     provider: &Provider,
     question: &Question<'_>,
 ) -> Result<(), Problem> {
-    let hint = "Send the provider's session token: other tokens that it signs with the same keys do \
-                not count.";
-    let string = |name: &'static str, fits: &dyn Fn(&str) -> bool| match claims.string(name) {
-        Claim::Absent => Err(missing(name, hint)),
-        Claim::Invalid => Err(invalid(name, hint)),
-        Claim::Present(text) if fits(text) => Ok(()),
-        Claim::Present(text) => Err(invalid(name, hint).found(shown(text))),
-    };
     match *rule {
-        Discriminator::NonEmptyString(name) => string(name, &|_| true),
-        Discriminator::StartsWith(name, prefix) => string(name, &|text| text.starts_with(prefix)),
+        Discriminator::NonEmptyString(name) => string(claims, name, |_| true),
+        Discriminator::StartsWith(name, prefix) => {
+            string(claims, name, |text| text.starts_with(prefix))
+        }
+        Discriminator::OneOf(name, values) => string(claims, name, |text| values.contains(&text)),
+        Discriminator::Without(name) => match claims.members().contains_key(name) {
+            true => Err(invalid(name, HINT).found(format!("a claim {name}"))),
+            false => Ok(()),
+        },
         Discriminator::AtMostCharacters(name, most) => {
-            string(name, &|text| text.chars().count() <= most)
+            string(claims, name, |text| text.chars().count() <= most)
         }
         Discriminator::PastDate(name) => match claims.date(name) {
-            Claim::Absent => Err(missing(name, hint)),
+            Claim::Absent => Err(missing(name, HINT)),
             Claim::Present(date) if date <= question.now + skew(provider) => Ok(()),
-            Claim::Present(date) => Err(invalid(name, hint).found(at(name, date, question))),
-            Claim::Invalid => Err(invalid(name, hint)),
+            Claim::Present(date) => Err(invalid(name, HINT).found(at(name, date, question.now))),
+            Claim::Invalid => Err(invalid(name, HINT)),
         },
         // A rule of its own, after these.
         Discriminator::NotPending(..) => Ok(()),
@@ -116,6 +130,9 @@ pub(super) fn role(claims: &Claims, provider: &Provider) -> Result<Option<String
         None | Some(Value::Null) => Ok(provider.default_role.clone()),
         Some(Value::String(role)) if provider.allowed_roles.contains(role) => {
             Ok(Some(role.clone()))
+        }
+        Some(Value::String(_)) if provider.preset.other_roles == OtherRoles::NoRole => {
+            Ok(provider.default_role.clone())
         }
         Some(Value::String(role)) => Err(problem(shown(role))),
         Some(_) => Err(problem("a value that is not a text".to_owned())),

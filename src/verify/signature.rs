@@ -2,6 +2,7 @@
 
 use super::KeyLookup;
 use crate::keys::{Algorithm, Key, Material};
+use crate::provider::Secret;
 use crate::token::{Unverified, base64url};
 use jsonwebtoken::crypto::{self, aws_lc};
 use jsonwebtoken::{Algorithm as Named, DecodingKey};
@@ -29,6 +30,20 @@ pub(super) fn check_or_recall<K: KeyLookup>(
     let witness = check(token, key, algorithm)?;
     keys.remember(token, &key.thumbprint);
     Some(witness)
+}
+
+/// Checks an HS256 signature (RFC 7518 §3.2) with a provider's secret. Nothing of it is remembered, and
+/// no public key ever gets here: a [`Key`] cannot be a secret, nor a secret a key.
+pub(super) fn check_secret(token: &Unverified, secret: &Secret) -> Option<SignatureValid> {
+    install_provider();
+    crypto::verify(
+        token.encoded_signature(),
+        token.signing_input().as_bytes(),
+        &DecodingKey::from_secret(secret.as_bytes()),
+        Named::HS256,
+    )
+    .is_ok_and(|valid| valid)
+    .then_some(SignatureValid(()))
 }
 
 /// RFC 7518 §3.3, §3.4, §3.5 and RFC 8032 §5.1.6 each give signatures one length: no stripped or

@@ -20,6 +20,8 @@ pub struct Verified {
 pub(super) enum Evidence {
     /// A signature that was checked with the key of this thumbprint.
     Signature(SignatureValid, Thumbprint),
+    /// A signature that was checked with the provider's secret.
+    Secret(SignatureValid),
     /// The word of a gateway that checked the signature (`gateway_roles`).
     Gateway,
 }
@@ -33,7 +35,7 @@ impl Verified {
     ) -> Verified {
         let thumbprint = match evidence {
             Evidence::Signature(SignatureValid { .. }, thumbprint) => Some(thumbprint),
-            Evidence::Gateway => None,
+            Evidence::Secret(SignatureValid { .. }) | Evidence::Gateway => None,
         };
         Verified {
             provider,
@@ -59,7 +61,8 @@ impl Verified {
         self.role.as_deref()
     }
 
-    /// The thumbprint of the key that signed it; `None` for claims that a gateway checked.
+    /// The thumbprint of the key that signed it; `None` for a secret, and for claims that a
+    /// gateway checked.
     pub fn thumbprint(&self) -> Option<&Thumbprint> {
         self.thumbprint.as_ref()
     }

@@ -2,7 +2,7 @@
 
 use pg_third_party_auth::keys::{self, KeySet, Thumbprint};
 use pg_third_party_auth::provider::{
-    Audiences, ClaimPath, KeyAddress, KeySource, Preset, Provider, Registry,
+    Audiences, ClaimPath, Issuer, KeyAddress, KeySource, Preset, Provider, Registry,
 };
 use pg_third_party_auth::token::Unverified;
 use pg_third_party_auth::verify::{
@@ -63,7 +63,10 @@ pub fn provider(kind: &str, name: &str, issuer: &str) -> Provider {
         name: name.to_owned(),
         preset,
         enabled: true,
-        issuers: vec![issuer.to_owned()],
+        issuers: vec![Issuer::exact(issuer)],
+        api_key_issuers: Vec::new(),
+        tenants: Vec::new(),
+        required_claims: Vec::new(),
         audiences: Audiences::OneOf(vec![AUDIENCE.to_owned()]),
         authorized_parties: Vec::new(),
         role_claim: ClaimPath::parse("role").expect("a path"),
@@ -83,6 +86,7 @@ pub fn registry(providers: Vec<Provider>) -> Registry {
     Registry {
         providers: providers.into_iter().map(Arc::new).collect(),
         revoked: Vec::new(),
+        secrets: HashMap::new(),
     }
 }
 

@@ -67,7 +67,7 @@ fn register(call: Call) -> Returned {
         algorithms: texts(11),
         jwks: call.argument::<JsonString>(12).map(|text| text.0),
         jwks_uri: call.argument(13),
-        for_requests: call.argument(14).unwrap_or(true),
+        for_requests: call.argument(14),
         enabled: true,
     };
     let wanted = row.clone().as_kept()?;

@@ -25,7 +25,7 @@ c_function!(
                       WHERE revoked.thumbprint IS NULL AND excluded.thumbprint IS NOT NULL";
         let count = Spi::connect_mut(|client| {
             let arguments = [
-                provider.issuers.clone().into(),
+                issuers(&provider).into(),
                 kid.as_str().into(),
                 thumbprint.as_deref().into(),
             ];
@@ -42,7 +42,7 @@ c_function!(
         let delete = "DELETE FROM third_party_auth.revoked WHERE issuer OPERATOR(pg_catalog.=) ANY ($1) \
                       AND kid OPERATOR(pg_catalog.=) $2";
         let count = Spi::connect_mut(|client| {
-            let arguments = [provider.issuers.clone().into(), kid.as_str().into()];
+            let arguments = [issuers(&provider).into(), kid.as_str().into()];
             client.update(delete, None, &arguments).map(|rows| rows.len())
         })?;
         call::boolean(count > 0)
@@ -77,4 +77,10 @@ fn arguments(call: Call) -> Result<(Arc<Provider>, String), SqlError> {
         .by_name(&name)
         .ok_or_else(|| unknown_provider(&name))?;
     Ok((Arc::clone(provider), kid))
+}
+
+/// The issuers under which a revocation is kept, so that it survives the provider.
+fn issuers(provider: &Provider) -> Vec<String> {
+    let issuers = provider.issuers.iter();
+    issuers.map(|issuer| issuer.as_str().to_owned()).collect()
 }

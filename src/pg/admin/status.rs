@@ -9,7 +9,7 @@ use super::super::{clock, keyring, shared};
 use crate::cache::source::Source;
 use crate::cache::waiters;
 use crate::keys::KeySet;
-use crate::provider::{KeyAddress, KeySource, Provider};
+use crate::provider::{Issuer, KeyAddress, KeySource, Provider};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -188,10 +188,10 @@ fn problem(
     if !provider.enabled {
         return Some("disabled: it verifies nothing".to_owned());
     }
-    let first = |issuer: &String| {
+    let first = |issuer: &Issuer| {
         loaded
             .registry
-            .select(issuer)
+            .select(issuer.as_str())
             .filter(|first| first.name != provider.name)
     };
     if let Some(first) = provider.issuers.iter().find_map(first) {

@@ -1,25 +1,24 @@
-//! Supabase Auth (GoTrue), hosted or self-hosted. Rules from Supabase's pages on signing keys and
-//! JWT fields.
+//! Supabase Auth (GoTrue), hosted or self-hosted. Rules from Supabase's pages on signing keys, JWT
+//! fields and API keys.
 
 use super::{
-    DefaultAudience, Discriminator, OptionError, Options, OrganizationClaims, Preset,
+    AuthenticationTime, DefaultAudience, Discriminator, Identity, OptionError, Options, Preset,
     SecondFactorClaims,
 };
 use crate::keys::Algorithm;
 use crate::provider::KeyAddress;
 
+/// What anon and service keys name as their issuer, hosted and in the defaults of the CLI.
+const API_KEY_ISSUERS: [&str; 2] = ["supabase", "supabase-demo"];
+
 pub(super) static PRESET: Preset = Preset {
     kind: "supabase",
-    own_arguments: &["jwt_issuer"],
-    issuer,
-    key_address: |issuer| KeyAddress::Direct {
-        jwks_uri: format!(
-            "{}/.well-known/jwks.json",
-            issuer.strip_suffix('/').unwrap_or(issuer)
-        ),
-    },
+    own_arguments: &["jwt_issuer", "api_key_issuers"],
+    identity,
     algorithms: &[Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA],
+    may_have_secret: true,
     audience: DefaultAudience::Value("authenticated"),
+    party_claims: &["client_id"],
     foreign_types: &["at+jwt"],
     // ID tokens of the OAuth server share issuer and keys, and have no session.
     discriminators: &[
@@ -28,22 +27,44 @@ pub(super) static PRESET: Preset = Preset {
     ],
     allowed_roles: &["anon", "authenticated", "service_role"],
     may_allow_service_role: true,
-    wants_authorized_parties: false,
     session_claim: Some("session_id"),
-    organization: OrganizationClaims::None,
     second_factor: SecondFactorClaims::SupabaseAmr,
+    authenticated: AuthenticationTime::SupabaseAmr,
+    ..Preset::PLAIN
 };
 
-fn issuer(options: &Options<'_>) -> Result<String, OptionError> {
+fn identity(options: &Options<'_>) -> Result<Identity, OptionError> {
     let hint = "Give the iss of your tokens: 'https://<project-ref>.supabase.co/auth/v1' when hosted, \
                 what auth.jwt_issuer (GOTRUE_JWT_ISSUER) says when self-hosted.";
     let issuer = options.required("jwt_issuer", hint)?;
     if !(issuer.starts_with("https://") || issuer.starts_with("http://")) {
-        return Err(OptionError {
-            argument: "jwt_issuer",
-            problem: format!("\"{:.100}\" is not a URL", issuer),
-            hint: hint.to_owned(),
-        });
+        return Err(OptionError::new(
+            "jwt_issuer",
+            format!("\"{issuer:.100}\" is not a URL"),
+            hint,
+        ));
     }
-    Ok(issuer.to_owned())
+    let base = issuer.strip_suffix('/').unwrap_or(issuer);
+    let keys = KeyAddress::Direct {
+        jwks_uri: format!("{base}/.well-known/jwks.json"),
+    };
+    let api_key_issuers = match options.0.contains_key("api_key_issuers") {
+        false => API_KEY_ISSUERS.map(str::to_owned).to_vec(),
+        true => options.texts(
+            "api_key_issuers",
+            "Give the iss of the anon and service keys: 'supabase' when hosted, 'supabase-demo' in the \
+             defaults of the CLI, '{}' for none.",
+        )?,
+    };
+    if api_key_issuers.iter().any(|own| own == issuer) {
+        return Err(OptionError::new(
+            "api_key_issuers",
+            "api_key_issuers names jwt_issuer itself: API keys and users' tokens could not be told apart",
+            "Leave jwt_issuer out of api_key_issuers.",
+        ));
+    }
+    Ok(Identity {
+        api_key_issuers,
+        ..Identity::new(issuer, keys)
+    })
 }

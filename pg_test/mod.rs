@@ -7,6 +7,7 @@
 //! - `errors`: SQLSTATE, DETAIL and HINT
 //! - `freshness`: how long ago something was, with tokens of now
 //! - `memory`: what many calls leave behind
+//! - `pages`: the pages of `docs/providers` as they stand
 //! - `settings`: what the settings take and mean
 
 mod answers;
@@ -17,6 +18,7 @@ mod memory;
 #[allow(dead_code)]
 #[path = "../tests/common/mint.rs"]
 mod mint;
+mod pages;
 mod settings;
 mod support;
 

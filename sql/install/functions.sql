@@ -98,6 +98,31 @@ CREATE FUNCTION jwt_reverified(level text) RETURNS boolean
 COMMENT ON FUNCTION jwt_reverified(text) IS
     'Whether a Clerk session was reverified: strict_mfa, strict, moderate or lax, with Clerk''s downgrade rule';
 
+CREATE FUNCTION jwt_has_scope(scope text) RETURNS boolean
+    STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'jwt_has_scope';
+COMMENT ON FUNCTION jwt_has_scope(text) IS
+    'Whether the verified token has this scope (scope or scp)';
+
+CREATE FUNCTION jwt_has_org_permission(permission text) RETURNS boolean
+    STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'jwt_has_org_permission';
+COMMENT ON FUNCTION jwt_has_org_permission(text) IS
+    'Whether the verified token has this permission in its active organisation';
+
+CREATE FUNCTION jwt_has_org_permission(permission text, org_id text) RETURNS boolean
+    STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'jwt_has_org_permission_in';
+COMMENT ON FUNCTION jwt_has_org_permission(text, text) IS
+    'Whether the verified token has this permission in this organisation';
+
+CREATE FUNCTION jwt_authenticated_within(max_age interval) RETURNS boolean
+    STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'jwt_authenticated_within';
+COMMENT ON FUNCTION jwt_authenticated_within(interval) IS
+    'Whether the user of the verified token authenticated at most so long ago';
+
+CREATE FUNCTION jwt_email_verified() RETURNS boolean
+    STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'jwt_email_verified';
+COMMENT ON FUNCTION jwt_email_verified() IS
+    'Whether the provider has verified the e-mail address of the verified token';
+
 CREATE FUNCTION verify_third_party_jwt(token text, provider text DEFAULT NULL, nonce text DEFAULT NULL)
     RETURNS jsonb
     STABLE PARALLEL SAFE COST 1000 LANGUAGE c AS 'MODULE_PATHNAME', 'verify_third_party_jwt';

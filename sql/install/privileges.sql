@@ -52,6 +52,8 @@ GRANT EXECUTE ON FUNCTION
     is_supabase_or_firebase_project_jwt(), jwt_provider(), jwt_issuer(), jwt_subject(),
     jwt_subject(text), jwt_role(), jwt_session_id(), jwt_has_audience(text), jwt_org_id(),
     jwt_org_id(text), jwt_org_role(), jwt_has_org_role(text), jwt_has_org_role(text, text),
+    jwt_has_scope(text), jwt_has_org_permission(text), jwt_has_org_permission(text, text),
+    jwt_authenticated_within(interval), jwt_email_verified(),
     jwt_second_factor_verified(), jwt_second_factor_verified(interval), jwt_reverified(text),
     verify_third_party_jwt(text, text, text)
 TO PUBLIC;

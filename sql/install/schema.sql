@@ -15,7 +15,8 @@ $$;
 CREATE SCHEMA third_party_auth;
 
 -- Who may sign for us. Configuration: dumped by pg_dump, editable with plain SQL; the triggers below
--- judge every row. NULL in allowed_roles and algorithms is filled in as the kind says.
+-- judge every row. NULL in allowed_roles, algorithms and for_requests is filled in as the kind
+-- says.
 CREATE TABLE third_party_auth.provider (
     name               text PRIMARY KEY,
     kind               text NOT NULL,
@@ -31,7 +32,7 @@ CREATE TABLE third_party_auth.provider (
     algorithms         text[] NOT NULL,
     jwks               json,
     jwks_uri           text,
-    for_requests       boolean NOT NULL DEFAULT true,
+    for_requests       boolean NOT NULL,
     options            jsonb NOT NULL DEFAULT '{}'
 );
 
@@ -56,6 +57,15 @@ CREATE TABLE third_party_auth.revoked (
     PRIMARY KEY (issuer, kid)
 );
 
+-- Symmetric secrets (HS256) of Supabase providers: whoever reads one can sign. Not dumped, and with row
+-- level security and no policy, so that pg_read_all_data does not read it either: the owner alone does.
+CREATE TABLE third_party_auth.provider_secret (
+    provider text PRIMARY KEY
+             REFERENCES third_party_auth.provider ON UPDATE CASCADE ON DELETE CASCADE,
+    secret   text NOT NULL
+);
+ALTER TABLE third_party_auth.provider_secret ENABLE ROW LEVEL SECURITY;
+
 SELECT pg_catalog.pg_extension_config_dump('third_party_auth.provider', '');
 SELECT pg_catalog.pg_extension_config_dump('third_party_auth.revoked', '');
 
@@ -66,11 +76,15 @@ CREATE FUNCTION third_party_auth.provider_changed() RETURNS trigger
 -- Whoever may insert a provider need not be able to write keys.
 CREATE FUNCTION third_party_auth.provider_created() RETURNS trigger
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_provider_created';
+CREATE FUNCTION third_party_auth.secret_check() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_secret_check';
 CREATE FUNCTION third_party_auth.registry_changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_registry_changed';
 
 CREATE TRIGGER check_row BEFORE INSERT OR UPDATE ON third_party_auth.provider
     FOR EACH ROW EXECUTE FUNCTION third_party_auth.provider_check();
+CREATE TRIGGER check_secret BEFORE INSERT OR UPDATE ON third_party_auth.provider_secret
+    FOR EACH ROW EXECUTE FUNCTION third_party_auth.secret_check();
 -- An ORIGIN trigger: where rows arrive by replication, their state rows do too.
 CREATE TRIGGER create_state AFTER INSERT ON third_party_auth.provider
     FOR EACH ROW EXECUTE FUNCTION third_party_auth.provider_created();
@@ -83,15 +97,21 @@ CREATE TRIGGER void_cache AFTER INSERT OR UPDATE OR DELETE ON third_party_auth.p
     FOR EACH ROW EXECUTE FUNCTION third_party_auth.registry_changed();
 CREATE TRIGGER void_cache AFTER INSERT OR UPDATE OR DELETE ON third_party_auth.revoked
     FOR EACH ROW EXECUTE FUNCTION third_party_auth.registry_changed();
+CREATE TRIGGER void_cache AFTER INSERT OR UPDATE OR DELETE ON third_party_auth.provider_secret
+    FOR EACH ROW EXECUTE FUNCTION third_party_auth.registry_changed();
 CREATE TRIGGER void_cache_truncate AFTER TRUNCATE ON third_party_auth.provider
     FOR EACH STATEMENT EXECUTE FUNCTION third_party_auth.registry_changed();
 CREATE TRIGGER void_cache_truncate AFTER TRUNCATE ON third_party_auth.provider_state
     FOR EACH STATEMENT EXECUTE FUNCTION third_party_auth.registry_changed();
 CREATE TRIGGER void_cache_truncate AFTER TRUNCATE ON third_party_auth.revoked
     FOR EACH STATEMENT EXECUTE FUNCTION third_party_auth.registry_changed();
+CREATE TRIGGER void_cache_truncate AFTER TRUNCATE ON third_party_auth.provider_secret
+    FOR EACH STATEMENT EXECUTE FUNCTION third_party_auth.registry_changed();
 ALTER TABLE third_party_auth.provider
     ENABLE ALWAYS TRIGGER void_cache, ENABLE ALWAYS TRIGGER void_cache_truncate;
 ALTER TABLE third_party_auth.provider_state
     ENABLE ALWAYS TRIGGER void_cache, ENABLE ALWAYS TRIGGER void_cache_truncate;
 ALTER TABLE third_party_auth.revoked
+    ENABLE ALWAYS TRIGGER void_cache, ENABLE ALWAYS TRIGGER void_cache_truncate;
+ALTER TABLE third_party_auth.provider_secret
     ENABLE ALWAYS TRIGGER void_cache, ENABLE ALWAYS TRIGGER void_cache_truncate;

@@ -26,17 +26,25 @@ pub enum Table {
     ProviderState,
     /// Keys that are refused.
     Revoked,
+    /// Symmetric secrets.
+    ProviderSecret,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 3] = [Table::Provider, Table::ProviderState, Table::Revoked];
+    pub const ALL: [Table; 4] = [
+        Table::Provider,
+        Table::ProviderState,
+        Table::Revoked,
+        Table::ProviderSecret,
+    ];
 
     fn name(self) -> &'static CStr {
         match self {
             Table::Provider => c"provider",
             Table::ProviderState => c"provider_state",
             Table::Revoked => c"revoked",
+            Table::ProviderSecret => c"provider_secret",
         }
     }
 

@@ -10,7 +10,9 @@ use super::errors::unknown_provider;
 use super::registry;
 use super::session::{self, Answer};
 use crate::c_function;
-use crate::policy::{self, organization, reverification, second_factor};
+use crate::policy::{
+    self, authentication, organization, permissions, reverification, scope, second_factor,
+};
 use crate::provider::Registry;
 use crate::token::{Part, TokenError};
 use crate::verify::{Purpose, Question, Refusal, Verified};
@@ -80,6 +82,9 @@ answered!(
 answered!(
     /// `jwt_second_factor_verified() → boolean`: a second factor was really used.
     jwt_second_factor_verified, pg_finfo_jwt_second_factor_verified, Answer::SecondFactor);
+answered!(
+    /// `jwt_email_verified() → boolean`: the provider has verified the e-mail address.
+    jwt_email_verified, pg_finfo_jwt_email_verified, Answer::EmailVerified);
 
 c_function!(
 /// `is_third_party_jwt(provider text) → boolean`.
@@ -113,13 +118,32 @@ jwt_has_org_role_in, pg_finfo_jwt_has_org_role_in, |call| {
     with_text(call, |role, token, _| organization::has_role_in(token, role, &id))
 });
 c_function!(
-/// `jwt_second_factor_verified(max_age interval) → boolean`: at most so long ago.
-jwt_second_factor_verified_within, pg_finfo_jwt_second_factor_verified_within, |call| {
-    let Some(max_age) = call.argument::<Interval>(0) else {
+/// `jwt_has_scope(scope text) → boolean`.
+jwt_has_scope, pg_finfo_jwt_has_scope, |call| {
+    with_text(call, |scope, token, _| scope::has_scope(token, scope))
+});
+c_function!(
+/// `jwt_has_org_permission(permission text) → boolean`.
+jwt_has_org_permission, pg_finfo_jwt_has_org_permission, |call| {
+    with_text(call, |permission, token, _| permissions::has(token, permission))
+});
+c_function!(
+/// `jwt_has_org_permission(permission text, org_id text) → boolean`: in this organisation.
+jwt_has_org_permission_in, pg_finfo_jwt_has_org_permission_in, |call| {
+    let Some(id) = call.argument::<String>(1) else {
         return call::boolean(false);
     };
-    let max_age = registry::seconds(max_age);
-    session::ask_boolean(|token, now| second_factor::is_verified_within(token, max_age, now))
+    with_text(call, |permission, token, _| permissions::has_in(token, permission, &id))
+});
+c_function!(
+/// `jwt_authenticated_within(max_age interval) → boolean`: at most so long ago.
+jwt_authenticated_within, pg_finfo_jwt_authenticated_within, |call| {
+    within(call, authentication::is_within)
+});
+c_function!(
+/// `jwt_second_factor_verified(max_age interval) → boolean`: at most so long ago.
+jwt_second_factor_verified_within, pg_finfo_jwt_second_factor_verified_within, |call| {
+    within(call, second_factor::is_verified_within)
 });
 c_function!(
 /// `jwt_reverified(level text) → boolean`: Clerk's levels, by Clerk's rule.
@@ -171,6 +195,15 @@ fn with_text(call: Call, question: impl FnOnce(&str, &Verified, f64) -> bool) ->
         None => call::boolean(false),
         Some(text) => session::ask_boolean(|token, now| question(&text, token, now)),
     }
+}
+
+/// A boolean question with an age in seconds: a NULL argument answers false.
+fn within(call: Call, question: fn(&Verified, f64, f64) -> bool) -> Returned {
+    let Some(max_age) = call.argument::<Interval>(0) else {
+        return call::boolean(false);
+    };
+    let max_age = registry::seconds(max_age);
+    session::ask_boolean(|token, now| question(token, max_age, now))
 }
 
 /// A text of the token, if it is of the provider that the argument names.

@@ -6,7 +6,7 @@ use super::process::Process;
 use crate::keys::{self, KeySet};
 use crate::provider::RowError;
 use crate::provider::row::Row;
-use crate::provider::{KeyAddress, KeySource, Registry, Revocation};
+use crate::provider::{KeyAddress, KeySource, Registry, Revocation, Secret};
 use pgrx::datum::{Interval, JsonString, TimestampWithTimeZone};
 use pgrx::{JsonB, pg_guard, pg_sys};
 use serde_json::Value;
@@ -20,7 +20,7 @@ static COUNTER: Process<Cell<u64>> = Process::new(Cell::new(1));
 /// A trigger of ours ran in this transaction.
 static TOUCHED: Process<Cell<bool>> = Process::new(Cell::new(false));
 /// The tables whose invalidation is listened for; `None`: not looked up yet.
-static WATCHED: Process<Cell<Option<[pg_sys::Oid; 3]>>> = Process::new(Cell::new(None));
+static WATCHED: Process<Cell<Option<[pg_sys::Oid; 4]>>> = Process::new(Cell::new(None));
 static LISTENING: Process<Cell<bool>> = Process::new(Cell::new(false));
 static LOADED: Process<RefCell<Option<Rc<Loaded>>>> = Process::new(RefCell::new(None));
 /// With the number at which they were read.
@@ -36,6 +36,8 @@ pub struct Loaded {
     pub registry: Registry,
     /// Rows that did not: name, kind, enabled, and why.
     pub problems: Vec<(String, String, bool, RowError)>,
+    /// Secrets that are not used, by name of the provider, and why.
+    pub secret_problems: HashMap<String, RowError>,
     /// Providers that the current transaction wrote.
     pub own: HashSet<String>,
     counter: u64,
@@ -134,7 +136,25 @@ fn load() -> Result<Loaded, Undecided> {
         kid: tuple.get("kid").unwrap_or_default(),
         thumbprint: tuple.get("thumbprint"),
     })?;
+    let secrets = Table::ProviderSecret
+        .oid()
+        .ok_or(Undecided::RegistryDamaged)?;
+    for (name, text) in catalog::rows(secrets, secret_row)? {
+        let Some(provider) = loaded.registry.by_name(&name) else {
+            continue;
+        };
+        match Secret::new(text, &provider.issuers) {
+            Ok(secret) => drop(loaded.registry.secrets.insert(name, secret)),
+            Err(problem) => drop(loaded.secret_problems.insert(name, problem)),
+        }
+    }
     Ok(loaded)
+}
+
+/// The provider's name and its secret.
+pub fn secret_row(tuple: &Tuple) -> (String, String) {
+    let text = |column| tuple.get::<String>(column).unwrap_or_default();
+    (text("provider"), text("secret"))
 }
 
 /// A row of `third_party_auth.provider`, as it was written.
@@ -250,9 +270,9 @@ fn listen() {
         let oids = Table::ALL.map(Table::oid);
         // What was invalidated meanwhile may have been one of them: then they are looked up again.
         if counter() == before
-            && let [Some(provider), Some(state), Some(revoked)] = oids
+            && let [Some(provider), Some(state), Some(revoked), Some(secret)] = oids
         {
-            WATCHED.get().set(Some([provider, state, revoked]));
+            WATCHED.get().set(Some([provider, state, revoked, secret]));
         }
     }
 }

@@ -10,7 +10,7 @@ use super::process::Process;
 use super::recent::Recent;
 use super::request::{self, Token};
 use super::{claims, clock, registry, settings};
-use crate::policy::{self, organization, second_factor};
+use crate::policy::{self, email, organization, second_factor};
 use crate::token::{Claims, TokenError};
 use crate::verify::{self, Failure, Purpose, Question, Reason, Refusal, Verified};
 use pgrx::{IntoDatum, PgMemoryContexts, pg_sys};
@@ -45,9 +45,11 @@ pub enum Answer {
     OrganizationRole,
     /// Whether a second factor was used.
     SecondFactor,
+    /// Whether the e-mail address was verified.
+    EmailVerified,
 }
 
-const ANSWERS: usize = Answer::SecondFactor as usize + 1;
+const ANSWERS: usize = Answer::EmailVerified as usize + 1;
 
 /// An answer as PostgreSQL wants it.
 #[derive(Clone, Copy)]
@@ -286,7 +288,10 @@ pub fn conflicting() -> Refusal {
 fn build(answer: Answer, decision: &Decision) -> Slot {
     let Some(token) = &decision.verified else {
         return match answer {
-            Answer::IsValid | Answer::IsSupabaseOrFirebase | Answer::SecondFactor => boolean(false),
+            Answer::IsValid
+            | Answer::IsSupabaseOrFirebase
+            | Answer::SecondFactor
+            | Answer::EmailVerified => boolean(false),
             _ => NULL,
         };
     };
@@ -303,6 +308,7 @@ fn build(answer: Answer, decision: &Decision) -> Slot {
         Answer::SessionId => text(policy::session_id(token)),
         Answer::OrganizationId => text(organization::organization(token).map(|o| o.id)),
         Answer::OrganizationRole => text(organization::organization(token).and_then(|o| o.role)),
+        Answer::EmailVerified => boolean(email::is_verified(token)),
         Answer::SecondFactor => boolean(second_factor::is_verified(token, decision.now)),
     }
 }

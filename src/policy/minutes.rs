@@ -2,7 +2,11 @@
 
 use serde_json::{Map, Value};
 
-/// The ages of both factors, in minutes; `None`: never verified, or there is no such factor.
+/// The largest number of minutes that Clerk writes: as many, or any number more.
+const MOST: i64 = 99_999;
+
+/// The ages of both factors, in minutes; `None`: never verified, or there is no such factor. Longer ago
+/// than Clerk counts is infinitely long ago: no limit is known to hold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FactorAges {
     /// Of the first factor.
@@ -28,6 +32,7 @@ pub fn factor_ages(claims: &Map<String, Value>) -> Option<FactorAges> {
 fn age(value: &Value) -> Option<Option<f64>> {
     match value.as_i64()? {
         -1 => Some(None),
+        MOST.. => Some(Some(f64::INFINITY)),
         minutes if minutes >= 0 => Some(Some(minutes as f64)),
         _ => None,
     }
@@ -68,6 +73,16 @@ mod tests {
                 first: Some(7.0),
                 second: None
             })
+        );
+    }
+
+    #[test]
+    fn what_clerk_no_longer_counts_is_infinitely_long_ago() {
+        let claims = json!({"fva": [99_998, 99_999]});
+        let ages = factor_ages(claims.as_object().unwrap()).unwrap();
+        assert_eq!(
+            (ages.first, ages.second),
+            (Some(99_998.0), Some(f64::INFINITY))
         );
     }
 }

@@ -1,13 +1,11 @@
 //! Whether a second factor was really used, and how long ago.
 
+use super::authentication::since_auth_time;
+use super::methods::{SECOND_FACTORS, newest};
 use super::minutes::factor_ages;
-use super::{age, seconds_since};
+use super::{age, claim_text, lists};
 use crate::provider::presets::SecondFactorClaims;
 use crate::verify::Verified;
-use serde_json::{Map, Value};
-
-/// Supabase's methods that are second factors (its page on multi-factor authentication).
-const SUPABASE_METHODS: [&str; 3] = ["totp", "mfa/phone", "mfa/webauthn"];
 
 /// Whether the session passed a second factor, at any time.
 pub fn is_verified(token: &Verified, now: f64) -> bool {
@@ -24,49 +22,31 @@ pub fn is_verified_within(token: &Verified, max_age: f64, now: f64) -> bool {
 fn evidence(token: &Verified, now: f64) -> Option<Option<f64>> {
     let claims = token.claims().members();
     match token.provider().preset.second_factor {
+        SecondFactorClaims::None => None,
         SecondFactorClaims::ClerkFva => {
             let minutes = factor_ages(claims)?.second?;
             Some(age(token, now).map(|own| minutes * 60.0 + own))
         }
         SecondFactorClaims::SupabaseAmr => {
-            if claims.get("aal")?.as_str()? != "aal2" {
-                return None;
-            }
-            // A custom access token hook may leave method names without times.
-            let methods = claims.get("amr").and_then(Value::as_array);
-            let times = methods.into_iter().flatten().filter_map(|entry| {
-                let method = entry.get("method")?.as_str()?;
-                SUPABASE_METHODS
-                    .contains(&method)
-                    .then(|| entry.get("timestamp")?.as_f64())?
-            });
-            let ages = times.filter_map(|time| seconds_since(token, time, now));
-            Some(ages.reduce(f64::min))
+            let is_second_level = claim_text(token, "aal") == Some("aal2");
+            is_second_level.then(|| newest(token, &SECOND_FACTORS, now))
         }
         SecondFactorClaims::Firebase => {
             let factor = claims
                 .get("firebase")?
                 .get("sign_in_second_factor")?
                 .as_str()?;
-            (!factor.is_empty()).then(|| authenticated_at(token, now))
+            (!factor.is_empty()).then(|| since_auth_time(token, now))
         }
-        SecondFactorClaims::AmrMfa => is_mfa_in_amr(claims).then(|| authenticated_at(token, now)),
+        SecondFactorClaims::AmrMfa => is_mfa_in_amr(token).then(|| since_auth_time(token, now)),
         SecondFactorClaims::AmrMfaOrAcr(context) => {
-            let in_acr = claims.get("acr").and_then(Value::as_str) == Some(context);
-            (in_acr || is_mfa_in_amr(claims)).then(|| authenticated_at(token, now))
+            let in_acr = claim_text(token, "acr") == Some(context);
+            (in_acr || is_mfa_in_amr(token)).then(|| since_auth_time(token, now))
         }
-        SecondFactorClaims::None => None,
     }
 }
 
 /// RFC 8176 §2: several methods of different kinds were used.
-fn is_mfa_in_amr(claims: &Map<String, Value>) -> bool {
-    let methods = claims.get("amr").and_then(Value::as_array);
-    methods.is_some_and(|methods| methods.iter().any(|method| method.as_str() == Some("mfa")))
-}
-
-/// Seconds since `auth_time` (OpenID Connect Core 1.0 §2).
-fn authenticated_at(token: &Verified, now: f64) -> Option<f64> {
-    let moment = token.claims().members().get("auth_time")?.as_f64()?;
-    seconds_since(token, moment, now)
+fn is_mfa_in_amr(token: &Verified) -> bool {
+    lists(token, "amr", "mfa")
 }

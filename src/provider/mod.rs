@@ -5,6 +5,7 @@
 //! - [`row`]: a registry row as it was written, and the checks that turn it into a [`Provider`]
 //! - [`arguments`]: what can be wrong with each argument of a registration
 //! - [`registration`]: the arguments of a registration as JSON
+//! - [`import`]: the providers of a `config.toml` of the Supabase CLI
 //! - [`issuer`]: one issuer string, or a template for those of many tenants
 //! - [`secret`]: the symmetric secret that a Supabase provider may have
 //! - [`presets`]: what is particular to each kind of provider, as data
@@ -17,6 +18,7 @@
 pub mod address;
 pub mod arguments;
 pub mod claim_path;
+pub mod import;
 pub mod issuer;
 pub mod presets;
 pub mod registration;

@@ -1,5 +1,6 @@
 //! Every rule, told one by one.
 
+use super::api_key::{self, verify_api_key};
 use super::{
     Detail, Failure, KeyLookup, Question, Reason, Refusal, Trace, verify, verify_gateway_claims,
 };
@@ -74,10 +75,39 @@ pub fn explain<K: KeyLookup>(
     rows.readable();
     match verify(&token, registry, question, keys, &mut rows) {
         Ok(_) => (rows.steps, None),
-        Err(Failure::Refused(refusal)) => (rows.refused(&refusal), None),
+        Err(Failure::Refused(refusal)) => {
+            let mut steps = rows.refused(&refusal);
+            if refusal.reason == Reason::UnknownIssuer
+                && api_key::could_be(token.claims(), registry)
+                && let Some(failed) = steps.iter_mut().find(|step| step.ok == Some(false))
+            {
+                let note = as_api_key(&token, registry, question.now, keys);
+                failed.detail.push_str(&note);
+                failed.public_detail.push_str(&note);
+            }
+            (steps, None)
+        }
         Err(Failure::Undecided(why)) => {
             rows.note_next("the keys are not obtainable now, so it cannot be decided");
             (rows.steps, Some(why))
+        }
+    }
+}
+
+/// How a token that is no user's stands as an API key.
+fn as_api_key<K: KeyLookup>(
+    token: &Unverified,
+    registry: &Registry,
+    now: f64,
+    keys: &mut K,
+) -> String {
+    match verify_api_key(token, registry, now, keys) {
+        Ok(key) => format!(" As an API key it is good, with the role {}.", key.role()),
+        Err(Failure::Refused(why)) => {
+            format!(" As an API key it is refused ({}): {}.", why.reason, why.message)
+        }
+        Err(Failure::Undecided(_)) => {
+            " As an API key it cannot be judged now: the keys are not obtainable.".to_owned()
         }
     }
 }

@@ -6,7 +6,7 @@ use super::super::call::{self, Call, Returned};
 use super::super::catalog;
 use super::super::errors::SqlError;
 use super::super::registry;
-use super::triggers;
+use super::{secrets, triggers};
 use crate::c_function;
 use crate::provider::row::Row;
 use pgrx::datum::{DatumWithOid, Interval, JsonString};
@@ -17,7 +17,11 @@ use serde_json::Value;
 c_function!(
     /// `register_provider(kind, options, name, …) → text`: inserts the row, unless it is already
     /// exactly there; answers its name.
-    third_party_auth_register_provider, pg_finfo_third_party_auth_register_provider, register);
+    third_party_auth_register_provider, pg_finfo_third_party_auth_register_provider, |call| {
+        // The statement may hold a secret.
+        register(call).map_err(SqlError::hiding_the_statement)
+    }
+);
 
 c_function!(
     /// `remove_provider(name text) → boolean`: whether there was one.
@@ -71,22 +75,37 @@ fn register(call: Call) -> Returned {
         enabled: true,
     };
     let wanted = row.clone().as_kept()?;
+    let secret = match call.argument::<String>(15).filter(|text| !text.is_empty()) {
+        Some(text) => Some(secrets::of(&row, text)?),
+        None => None,
+    };
     // Two at the same time: the second one finds what the first one has committed.
     triggers::lock_registration(triggers::provider_table()?);
     match existing(&row.name)? {
-        Some(found) if found == wanted => {}
+        Some(found) if found == wanted => {
+            match (secrets::stored(&row.name)?, &secret) {
+                (None, None) => {}
+                (Some(stored), Some(secret)) if stored == secret.text() => {}
+                // A restored database has the provider without its secret, which is not dumped.
+                (None, Some(secret)) => secrets::keep(&row.name, secret)?,
+                (Some(_), _) => return Err(exists(&found)),
+            }
+        }
         Some(found) => return Err(exists(&found)),
         None => {
             // Judged here too, so that an error comes without the context of the INSERT.
             row.clone().judge()?;
             insert(&row)?;
+            if let Some(secret) = &secret {
+                secrets::keep(&row.name, secret)?;
+            }
             triggers::warn_if_full(&row);
         }
     }
     call::text(Some(&row.name))
 }
 
-fn existing(name: &str) -> Result<Option<Row>, SqlError> {
+pub fn existing(name: &str) -> Result<Option<Row>, SqlError> {
     let rows = catalog::rows(triggers::provider_table()?, registry::row)?;
     Ok(rows.into_iter().find(|row| row.name == name))
 }
@@ -102,7 +121,7 @@ fn exists(found: &Row) -> SqlError {
     )
 }
 
-fn insert(row: &Row) -> Result<(), SqlError> {
+pub fn insert(row: &Row) -> Result<(), SqlError> {
     let insert = "INSERT INTO third_party_auth.provider (name, kind, enabled, issuers, audiences, \
                   any_audience, authorized_parties, role_claim, allowed_roles, default_role, clock_skew, \
                   algorithms, jwks, jwks_uri, for_requests, options) \

@@ -200,6 +200,9 @@ fn problem(
             first.name
         ));
     }
+    if let Some(problem) = loaded.secret_problems.get(&provider.name) {
+        return Some(format!("its secret is not used: {}", problem.message));
+    }
     if matches!(provider.keys, KeySource::Pinned(_)) {
         return None;
     }

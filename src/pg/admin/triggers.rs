@@ -4,6 +4,7 @@ use super::super::call::Call;
 use super::super::catalog::{self, Table, Tuple};
 use super::super::errors::{SqlError, advise};
 use super::super::{hooks, registry, settings, shared};
+use super::secrets;
 use crate::c_function;
 use crate::provider::row::{Advice, AdviceLevel, Row};
 use pgrx::datum::JsonString;
@@ -29,6 +30,9 @@ c_function!(
         }
         if row.algorithms != written.algorithms {
             changes.push(("algorithms", row.algorithms.into_datum()));
+        }
+        if row.for_requests != written.for_requests {
+            changes.push(("for_requests", row.for_requests.into_datum()));
         }
         if row.jwks != written.jwks {
             changes.push(("jwks", row.jwks.map(JsonString).into_datum()));
@@ -61,6 +65,17 @@ c_function!(
             client.update(insert, None, &[row.name.as_str().into()]).map(|_| ())
         })?;
         Ok(Some(pg_sys::Datum::null()))
+    }
+);
+
+c_function!(
+    /// BEFORE INSERT OR UPDATE on `provider_secret`: judges the secret.
+    third_party_auth_secret_check, pg_finfo_third_party_auth_secret_check, |call| {
+        let fired = Fired::by(call, &[Table::ProviderSecret])?.each_row(true)?;
+        let (provider, secret) = registry::secret_row(&fired.tuple());
+        // Its text is in the row that failed, which PostgreSQL would show.
+        secrets::judge(&provider, secret).map_err(SqlError::hiding_the_statement)?;
+        Ok(Some(fired.modified(&[])))
     }
 );
 
@@ -252,11 +267,14 @@ pub fn warn_if_full(row: &Row) {
 
 /// The table of providers.
 pub fn provider_table() -> Result<pg_sys::Oid, SqlError> {
-    Table::Provider.oid().ok_or_else(|| {
-        SqlError::new(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "the extension is not installed in this database",
-        )
-        .hint("CREATE EXTENSION pg_third_party_auth;")
-    })
+    Table::Provider.oid().ok_or_else(not_installed)
+}
+
+/// A table of the extension is not there.
+pub fn not_installed() -> SqlError {
+    SqlError::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "the extension is not installed in this database",
+    )
+    .hint("CREATE EXTENSION pg_third_party_auth;")
 }

@@ -106,6 +106,11 @@ impl Row {
         Ok(self)
     }
 
+    /// Whether a provider of this kind may have a symmetric secret.
+    pub fn may_have_secret(&self) -> bool {
+        Preset::find(&self.kind).is_some_and(|preset| preset.may_have_secret)
+    }
+
     /// Every issuer of the row: the preset's own, then the further ones.
     ///
     /// # Errors

@@ -11,7 +11,10 @@ mod tests {
     const PAGES: [(&str, &str); 9] = [
         ("apple", include_str!("../docs/providers/apple.md")),
         ("auth0", include_str!("../docs/providers/auth0.md")),
-        ("aws_cognito", include_str!("../docs/providers/aws_cognito.md")),
+        (
+            "aws_cognito",
+            include_str!("../docs/providers/aws_cognito.md"),
+        ),
         ("azure", include_str!("../docs/providers/azure.md")),
         ("clerk", include_str!("../docs/providers/clerk.md")),
         ("firebase", include_str!("../docs/providers/firebase.md")),
@@ -66,7 +69,8 @@ mod tests {
             set_token(&key.sign(&header, &moved(&example, by)));
             assert!(truth(&format!("is_third_party_jwt('{kind}')")), "{kind}");
             // Policies that no column takes part in can be asked without a row.
-            run("create or replace function pg_temp.holds(expression text) returns boolean
+            run(
+                "create or replace function pg_temp.holds(expression text) returns boolean
                      language plpgsql as $$
                  declare answer boolean;
                  begin
@@ -74,7 +78,8 @@ mod tests {
                      return answer;
                  exception when undefined_column then
                      return null;
-                 end $$");
+                 end $$",
+            );
             let holding: Option<i64> = value(
                 "select count(*) from pg_policy
                  where pg_temp.holds(pg_get_expr(polqual, polrelid))",
@@ -87,7 +92,9 @@ mod tests {
                          execute 'drop table ' || t || ' cascade';
                      end loop;
                  end $$");
-            run(&format!("select third_party_auth.remove_provider('{kind}')"));
+            run(&format!(
+                "select third_party_auth.remove_provider('{kind}')"
+            ));
         }
     }
 }

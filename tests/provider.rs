@@ -392,6 +392,11 @@ fn every_preset_is_complete() {
             "{}",
             preset.kind
         );
+        for (argument, default) in preset.default_options {
+            assert!(preset.own_arguments.contains(argument), "{argument}");
+            let value: Value = serde_json::from_str(default).unwrap();
+            assert!(!value.is_null(), "{argument}");
+        }
         assert!(preset.may_allow_service_role || !preset.allowed_roles.contains(&"service_role"));
         assert_eq!(
             ALL.iter().filter(|other| other.kind == preset.kind).count(),

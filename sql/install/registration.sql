@@ -74,3 +74,13 @@ BEGIN
 END
 $do$;
 
+CREATE FUNCTION third_party_auth.import_entries(config text) RETURNS jsonb
+    LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_import_entries';
+
+CREATE FUNCTION third_party_auth.import_supabase_config(config text)
+    RETURNS TABLE (entry text, action text, detail text)
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    AS 'SELECT * FROM jsonb_to_recordset(third_party_auth.import_entries($1))
+            AS e (entry text, action text, detail text)';
+COMMENT ON FUNCTION third_party_auth.import_supabase_config(text) IS
+    'Registers what a config.toml of the Supabase CLI names, and reports entry by entry';

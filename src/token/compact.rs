@@ -181,6 +181,13 @@ fn split(text: &str) -> Result<(&str, &str, &str), TokenError> {
             }
             Ok((header, payload, signature))
         }
+        _ if text.starts_with("sb_") => Err(malformed(
+            "it is an API key of Supabase (sb_…), which the gateway replaces by a token",
+        )),
+        // RFC 7516 §7.1
+        _ if text.split('.').count() == 5 => Err(malformed(
+            "it has five parts: it is encrypted, and only its receiver can read it",
+        )),
         _ => Err(malformed(
             "it does not have three parts with dots between them",
         )),

@@ -104,7 +104,10 @@ fn as_api_key<K: KeyLookup>(
     match verify_api_key(token, registry, now, keys) {
         Ok(key) => format!(" As an API key it is good, with the role {}.", key.role()),
         Err(Failure::Refused(why)) => {
-            format!(" As an API key it is refused ({}): {}.", why.reason, why.message)
+            format!(
+                " As an API key it is refused ({}): {}.",
+                why.reason, why.message
+            )
         }
         Err(Failure::Undecided(_)) => {
             " As an API key it cannot be judged now: the keys are not obtainable.".to_owned()

@@ -137,6 +137,16 @@ pub fn verify<K: KeyLookup, T: Trace>(
         trace,
         provider: provider.map(|provider| provider.name.as_str()),
     };
+    if header.alg.as_deref() == Some(rules::HS256) && api_key::could_be(claims, registry) {
+        // Its algorithm is right for what it is. What it is, is no user's token.
+        judge.rule(Reason::AlgorithmNotAllowed, Ok(()), || {
+            rules::HS256.to_owned()
+        })?;
+        let token_type = rules::token_type(header, None);
+        judge.rule(Reason::TokenTypeNotAllowed, token_type, String::new)?;
+        let problem = rules::no_provider(claims, registry, question);
+        judge.rule(Reason::UnknownIssuer, Err::<(), _>(problem), String::new)?;
+    }
     let rules_of = provider.map(Arc::as_ref);
     let method = judge.rule(
         Reason::AlgorithmNotAllowed,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// The longest text of a token that is shown, in characters.
 const MAX_SHOWN: usize = 200;
 /// HMAC with SHA-256 (RFC 7518 §3.2). It is no [`Algorithm`]: those are for public keys.
-const HS256: &str = "HS256";
+pub(super) const HS256: &str = "HS256";
 
 /// How a token says that it is signed.
 #[derive(Clone, Copy)]
@@ -46,7 +46,8 @@ pub(super) fn algorithm<'r>(
         }
         _ => {
             "Have the provider sign with RS256 or ES256, or list the algorithm in algorithms when the \
-             provider is registered. Symmetric algorithms and none are never allowed there."
+             provider is registered. Only kind supabase may sign with a secret (HS256), and none is never \
+             allowed."
         }
     };
     let names = allowed.iter().map(|algorithm| algorithm.name());

@@ -41,7 +41,11 @@ fn issuer(kind: &str) -> String {
 
 /// [`base`] with some members replaced; null takes a member out.
 pub fn changed(kind: &str, changes: Value) -> Value {
-    let mut claims = base(kind);
+    changed_by(base(kind), changes)
+}
+
+/// These claims with some members replaced; null takes a member out.
+pub fn changed_by(mut claims: Value, changes: Value) -> Value {
     let members = claims.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {
         match value {

@@ -14,6 +14,9 @@ mod symmetric;
 mod page;
 mod trial;
 
+mod apple;
 mod auth0;
 mod aws_cognito;
+mod clerk;
+mod firebase;
 mod workos;

@@ -27,7 +27,10 @@ impl Page {
 
     /// The rows of the table under "Refused": what, and the reason code.
     pub fn refused(&self) -> Vec<(String, String)> {
-        let rows = self.section("Refused").lines().filter(|line| line.starts_with('|'));
+        let rows = self
+            .section("Refused")
+            .lines()
+            .filter(|line| line.starts_with('|'));
         // The heading and the line under it.
         rows.skip(2)
             .map(|row| {

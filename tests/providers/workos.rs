@@ -25,7 +25,7 @@ fn bare(token: &mut Draft) {
     token.claim("iss", json!(BARE));
 }
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     Case {
         line: "`iss` with another client id",
         reason: Reason::UnknownIssuer,
@@ -50,6 +50,11 @@ const CASES: [Case; 14] = [
             let custom = "https://auth.example.com/user_management/client_01ABC";
             token.claim("iss", json!(custom));
         },
+    },
+    Case {
+        line: "a token of WorkOS Connect (`https://<subdomain>.authkit.app`)",
+        reason: Reason::UnknownIssuer,
+        change: |token| token.claim("iss", json!("https://acme.authkit.app")),
     },
     Case {
         line: "another customer's token under the shared `iss` `https://api.workos.com`",

@@ -4,7 +4,8 @@ use super::super::call::{Call, Returned};
 use super::super::errors::SqlError;
 use super::{registration, triggers};
 use crate::c_function;
-use crate::provider::import::{self, Outcome};
+use crate::provider::Row;
+use crate::provider::import::{self, Action};
 use pgrx::spi::Spi;
 use pgrx::{IntoDatum, JsonB, PgSqlErrorCode};
 use serde_json::{Value, json};
@@ -40,25 +41,27 @@ fn entries(call: Call) -> Returned {
             Some(name) => registration::existing(name)?,
             None => None,
         };
-        let (action, detail) = match entry.apply(existing.as_ref()) {
-            Outcome::Registered(row) => {
+        let outcome = entry.apply(existing.as_ref());
+        match (outcome.action, outcome.row) {
+            (Action::Registered, Some(row)) => {
                 registration::insert(&row)?;
                 triggers::warn_if_full(&row);
-                ("registered", row.name)
             }
-            Outcome::Updated(row) => {
-                let update = "UPDATE third_party_auth.provider SET options = $2 \
-                              WHERE name OPERATOR(pg_catalog.=) $1";
-                let options = JsonB(Value::Object(row.options));
-                let arguments = [row.name.as_str().into(), options.into()];
-                Spi::connect_mut(|client| client.update(update, None, &arguments).map(|_| ()))?;
-                ("updated", row.name)
-            }
-            Outcome::Unchanged(detail) => ("unchanged", detail),
-            Outcome::Ignored(detail) => ("ignored", detail),
-            Outcome::Missing(detail) => ("missing", detail),
-        };
-        report.push(json!({"entry": entry.entry, "action": action, "detail": detail}));
+            (Action::Updated, Some(row)) => update(&row)?,
+            _ => {}
+        }
+        let action = outcome.action.as_str();
+        report.push(json!({"entry": entry.entry, "action": action, "detail": outcome.detail}));
     }
     Ok(JsonB(Value::Array(report)).into_datum())
+}
+
+/// The file tells a kind's own arguments, and nothing else of a row.
+fn update(row: &Row) -> Result<(), SqlError> {
+    let update =
+        "UPDATE third_party_auth.provider SET options = $2 WHERE name OPERATOR(pg_catalog.=) $1";
+    let options = JsonB(Value::Object(row.options.clone()));
+    let arguments = [row.name.as_str().into(), options.into()];
+    Spi::connect_mut(|client| client.update(update, None, &arguments).map(|_| ()))?;
+    Ok(())
 }

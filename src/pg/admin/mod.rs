@@ -8,7 +8,7 @@
 //! - [`refreshing`]: `refresh()`, which fetches now
 //! - [`revocation`]: `revoke_key()` and `unrevoke_key()`
 
-//pub mod importing;
+pub mod importing;
 pub mod refreshing;
 pub mod registration;
 pub mod revocation;

@@ -38,7 +38,10 @@ pub fn judge(provider: &str, text: String) -> Result<(), SqlError> {
     if !row.may_have_secret() {
         return Err(SqlError::new(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            format!("provider \"{provider}\" of kind {} cannot have a secret", row.kind),
+            format!(
+                "provider \"{provider}\" of kind {} cannot have a secret",
+                row.kind
+            ),
         )
         .hint("Only tokens of kind supabase may be signed with a shared secret (HS256)."));
     }

@@ -9,7 +9,8 @@ use crate::c_function;
 use crate::provider::row::{Advice, AdviceLevel, Row};
 use pgrx::datum::JsonString;
 use pgrx::spi::Spi;
-use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
+use pgrx::{IntoDatum, JsonB, PgSqlErrorCode, pg_sys};
+use serde_json::Value;
 use std::ffi::CString;
 
 /// An object of its own in PostgreSQL's lock table, so that two registrations at the same time see each
@@ -33,6 +34,9 @@ c_function!(
         }
         if row.for_requests != written.for_requests {
             changes.push(("for_requests", row.for_requests.into_datum()));
+        }
+        if row.options != written.options {
+            changes.push(("options", JsonB(Value::Object(row.options)).into_datum()));
         }
         if row.jwks != written.jwks {
             changes.push(("jwks", row.jwks.map(JsonString).into_datum()));

@@ -4,12 +4,14 @@
 //! - [`read`]: the file as a list of entries
 //! - `sections`: which keys of the file are understood, and what they are here
 //! - `table`: one table of the file, and what can be wrong with a value
+//! - `depth`: the limit of nesting
 //! - `advice`: the call to write where the file does not say enough
 //! - [`outcome`]: what an entry does to the registered providers
 //!
 //! A value that is not in the file is never guessed, and a secret is never taken from it or shown.
 
 mod advice;
+mod depth;
 pub mod outcome;
 mod sections;
 mod table;
@@ -62,10 +64,13 @@ pub struct ConfigError {
 /// `auth.jwt_secret` and `auth.signing_keys_path`, in the order of the file. Nothing else is looked at.
 ///
 /// # Errors
-/// [`ConfigError`] if it is not TOML 1.1.
+/// [`ConfigError`] if it is not TOML 1.1, or nests deeper than 64 levels in one statement.
 pub fn read(config: &str) -> Result<Vec<Entry>, ConfigError> {
     // Editors of one operating system put a byte order mark there.
     let config = config.strip_prefix('\u{feff}').unwrap_or(config);
+    if let Some(offset) = depth::too_deep(config) {
+        return Err(ConfigError::at(config, offset, "it nests too deep"));
+    }
     let document = DeTable::parse(config).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         ConfigError::at(config, start, error.message())

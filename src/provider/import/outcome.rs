@@ -104,9 +104,7 @@ fn update(existing: &Row, options: &Map<String, Value>) -> Result<Outcome, RowEr
     let (provider, advice) = row.clone().judge()?;
     let mut detail = described(&provider, &advice);
     if !row.enabled {
-        detail.push_str(
-            ". It is disabled and stays so: UPDATE third_party_auth.provider SET enabled = true",
-        );
+        detail.push_str(". It is disabled, and stays so");
     }
     let row = row.as_kept()?;
     if row == existing.clone().as_kept()? {

@@ -15,6 +15,7 @@ pub(super) static PRESET: Preset = Preset {
         "client_ids",
         "token_use",
     ],
+    default_options: &[("token_use", r#""any""#)],
     identity,
     audience_claim: AudienceClaim::CognitoTokenUse,
     discriminators: &[Discriminator::OneOf("token_use", &["access", "id"])],

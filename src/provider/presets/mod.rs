@@ -44,6 +44,8 @@ pub struct Preset {
     pub kind: &'static str,
     /// The arguments of `add_<kind>()` that only this kind has, as members of `options`.
     pub own_arguments: &'static [&'static str],
+    /// What those of them are that may be left out, as JSON.
+    pub default_options: &'static [(&'static str, &'static str)],
     /// What those arguments describe.
     pub identity: fn(&Options<'_>) -> Result<Identity, OptionError>,
     /// The algorithms of tokens of this kind, unless `algorithms` says otherwise.
@@ -186,6 +188,7 @@ impl Preset {
     const PLAIN: Preset = Preset {
         kind: "",
         own_arguments: &[],
+        default_options: &[],
         identity: |_| Err(OptionError::new("kind", "kind describes nothing", "")),
         algorithms: &[Algorithm::RS256],
         may_have_secret: false,

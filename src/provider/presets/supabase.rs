@@ -8,12 +8,11 @@ use super::{
 use crate::keys::Algorithm;
 use crate::provider::KeyAddress;
 
-/// What anon and service keys name as their issuer, hosted and in the defaults of the CLI.
-const API_KEY_ISSUERS: [&str; 2] = ["supabase", "supabase-demo"];
-
 pub(super) static PRESET: Preset = Preset {
     kind: "supabase",
     own_arguments: &["jwt_issuer", "api_key_issuers"],
+    // What anon and service keys name as their issuer, hosted and in the defaults of the CLI.
+    default_options: &[("api_key_issuers", r#"["supabase", "supabase-demo"]"#)],
     identity,
     algorithms: &[Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA],
     may_have_secret: true,
@@ -48,14 +47,11 @@ fn identity(options: &Options<'_>) -> Result<Identity, OptionError> {
     let keys = KeyAddress::Direct {
         jwks_uri: format!("{base}/.well-known/jwks.json"),
     };
-    let api_key_issuers = match options.0.contains_key("api_key_issuers") {
-        false => API_KEY_ISSUERS.map(str::to_owned).to_vec(),
-        true => options.texts(
-            "api_key_issuers",
-            "Give the iss of the anon and service keys: 'supabase' when hosted, 'supabase-demo' in the \
-             defaults of the CLI, '{}' for none.",
-        )?,
-    };
+    let api_key_issuers = options.texts(
+        "api_key_issuers",
+        "Give the iss of the anon and service keys: 'supabase' when hosted, 'supabase-demo' in the \
+         defaults of the CLI, '{}' for none.",
+    )?;
     if api_key_issuers.iter().any(|own| own == issuer) {
         return Err(OptionError::new(
             "api_key_issuers",

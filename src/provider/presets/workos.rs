@@ -33,7 +33,10 @@ fn identity(options: &Options<'_>) -> Result<Identity, OptionError> {
                 'https://api.workos.com/user_management/<client id>', 'https://api.workos.com' in older \
                 environments, or your custom authentication domain.";
     let issuer = options.required("issuer_url", hint)?;
-    let rest = issuer.strip_prefix("https://").unwrap_or_default();
+    let rest = issuer.strip_prefix("https://").ok_or_else(|| {
+        let problem = format!("\"{issuer:.100}\" is not an https:// address");
+        OptionError::new("issuer_url", problem, hint)
+    })?;
     let (domain, path) = rest.split_once('/').unwrap_or((rest, ""));
     host("issuer_url", domain, hint)?;
     let named = path.strip_prefix("user_management/");

@@ -92,6 +92,13 @@ impl Row {
         self.algorithms
             .get_or_insert_with(|| preset.algorithms.iter().map(Algorithm::to_string).collect());
         self.for_requests.get_or_insert(preset.for_requests);
+        for (argument, default) in preset.default_options {
+            if !self.options.contains_key(*argument) {
+                // The defaults are JSON: `every_preset_is_complete` reads them.
+                let value = serde_json::from_str(default).unwrap_or_default();
+                self.options.insert((*argument).to_owned(), value);
+            }
+        }
         Ok(preset)
     }
 

@@ -8,9 +8,11 @@
 //! cargo run --example golden_tokens > tests/pg_regress/common/tokens.sql
 //! ```
 
-#[path = "../tests/common/mint.rs"]
+#[path = "../../tests/common/mint.rs"]
 #[allow(dead_code)]
 mod mint;
+
+mod kinds;
 
 use mint::{KeyPair, encode};
 use serde_json::{Map, Value, json};
@@ -66,6 +68,7 @@ fn main() {
     supabase(&signers);
     oidc(&signers);
     broken(&signers);
+    kinds::kinds(&signers);
     println!("\\set ECHO all");
 }
 

@@ -175,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_within_a_negative_time(claims in claims(), age in f64::NEG_INFINITY..-1e-9) {
+    fn nothing_is_within_a_negative_time(claims in claims(), age in -1e300..-1e-9) {
         for token in ALL.iter().filter_map(|preset| token_of(preset.kind, &claims)) {
             prop_assert!(!second_factor::is_verified_within(&token, age, NOW));
             prop_assert!(!authentication::is_within(&token, age, NOW));

@@ -20,3 +20,6 @@ mod aws_cognito;
 mod clerk;
 mod firebase;
 mod workos;
+mod azure;
+mod azure_keys;
+mod supabase;

@@ -67,6 +67,7 @@ extension_sql_file!(
     name = "registration",
     requires = ["views"]
 );
+extension_sql_file!("../sql/install/enforcement.sql", name = "enforcement");
 extension_sql_file!(
     "../sql/install/privileges.sql",
     name = "privileges",

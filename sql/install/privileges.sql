@@ -37,9 +37,10 @@ REVOKE ALL ON SCHEMA third_party_auth FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA third_party_auth FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA third_party_auth FROM PUBLIC;
 
--- Everyone may ask why the own request is refused.
+-- Everyone may ask why the own request is refused, and has to be able to pass what stops requests.
 GRANT USAGE ON SCHEMA third_party_auth TO PUBLIC;
-GRANT EXECUTE ON FUNCTION third_party_auth.explain() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION third_party_auth.explain(), third_party_auth.check_request(),
+    third_party_auth.authenticate(text), third_party_auth.is_anonymous_request() TO PUBLIC;
 
 -- pg_monitor reads the views, and so runs what they are made of.
 GRANT SELECT ON third_party_auth.status, third_party_auth.signing_key, third_party_auth.worker TO pg_monitor;

@@ -13,7 +13,8 @@ use std::ptr;
 /// An error on its way to [`super::call::enter`], which raises it.
 #[derive(Debug)]
 pub struct SqlError {
-    code: PgSqlErrorCode,
+    /// As `MAKE_SQLSTATE()` packs it.
+    code: c_int,
     message: String,
     detail: Option<String>,
     hint: Option<String>,
@@ -225,6 +226,22 @@ fn reason(code: &str, provider: Option<&str>) -> String {
 impl SqlError {
     /// An error with this SQLSTATE.
     pub fn new(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
+        SqlError::packed(code as c_int, message)
+    }
+
+    /// An error with a SQLSTATE that PostgreSQL does not define: five characters, `0` to `9` and `A` to
+    /// `Z`. PostgREST takes `PT` and an HTTP status (its page on errors).
+    pub fn of_state(state: [u8; 5], message: impl Into<String>) -> Self {
+        SqlError::packed(pack(state), message)
+    }
+
+    /// The same with another SQLSTATE, see [`SqlError::of_state`].
+    pub fn with_state(mut self, state: [u8; 5]) -> Self {
+        self.code = pack(state);
+        self
+    }
+
+    fn packed(code: c_int, message: impl Into<String>) -> Self {
         SqlError {
             code,
             message: message.into(),
@@ -261,13 +278,20 @@ impl SqlError {
     pub fn into_report(self) -> Report {
         Report {
             level: pg_sys::PGERROR as c_int,
-            code: self.code as c_int,
+            code: self.code,
             message: palloc_text(Some(&self.message)),
             detail: palloc_text(self.detail.as_deref()),
             hint: palloc_text(self.hint.as_deref()),
             hide_statement: self.hide_statement,
         }
     }
+}
+
+/// What the macro MAKE_SQLSTATE() does.
+fn pack(state: [u8; 5]) -> c_int {
+    state.iter().rev().fold(0, |packed, character| {
+        packed << 6 | c_int::from(character.wrapping_sub(b'0') & 0x3f)
+    })
 }
 
 /// What `errstart … errfinish` needs, as plain data.

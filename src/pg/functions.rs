@@ -85,6 +85,11 @@ answered!(
 answered!(
     /// `jwt_email_verified() → boolean`: the provider has verified the e-mail address.
     jwt_email_verified, pg_finfo_jwt_email_verified, Answer::EmailVerified);
+answered!(
+    /// `is_anonymous_request() → boolean`: the request carries no token, or an anonymous API key alone.
+    third_party_auth_is_anonymous_request,
+    pg_finfo_third_party_auth_is_anonymous_request,
+    Answer::IsAnonymous);
 
 c_function!(
 /// `is_third_party_jwt(provider text) → boolean`.

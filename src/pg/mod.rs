@@ -13,6 +13,8 @@
 //!   [`recent`]: the last tokens
 //! - [`claims`]: claims as `jsonb`
 //! - [`functions`]: what policies call; [`explain`]: what a person calls when a policy says no
+//! - [`enforcement`]: what stops a request before its statement; [`roles`]: who asks
+//! - [`postgrest`]: keys for PostgREST
 //! - [`admin`]: registration, revocation, refresh and the views
 //! - [`hooks`]: where PostgreSQL calls us; [`worker`]: the two kinds of process
 //!
@@ -27,6 +29,7 @@ pub mod call;
 pub mod catalog;
 pub mod claims;
 pub mod clock;
+pub mod enforcement;
 pub mod errors;
 pub mod explain;
 pub mod functions;
@@ -34,10 +37,12 @@ pub mod hooks;
 pub mod keyring;
 pub mod patience;
 pub mod place;
+pub mod postgrest;
 pub mod process;
 pub mod recent;
 pub mod registry;
 pub mod request;
+pub mod roles;
 pub mod session;
 pub mod settings;
 pub mod shared;

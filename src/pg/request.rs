@@ -182,15 +182,7 @@ fn is_gateway_session() -> bool {
     if roles.is_empty() {
         return false;
     }
-    // SAFETY: a catalog look-up inside a transaction; the palloc'd name is copied at once.
-    let name = unsafe {
-        let name = pg_sys::GetUserNameFromId(pg_sys::GetSessionUserId(), true);
-        if name.is_null() {
-            return false;
-        }
-        CStr::from_ptr(name).to_string_lossy().into_owned()
-    };
-    roles.contains(&name)
+    roles.contains(&super::roles::session())
 }
 
 /// Defines `request.jwt`, unless another library has. Only while libraries are preloaded: defined

@@ -12,9 +12,9 @@ use super::request::{self, Token};
 use super::{claims, clock, registry, settings};
 use crate::policy::{self, email, organization, second_factor};
 use crate::token::{Claims, TokenError};
-use crate::verify::{self, Failure, Purpose, Question, Reason, Refusal, Verified};
+use crate::verify::{self, ApiKey, Failure, Purpose, Question, Reason, Refusal, Verified};
 use pgrx::{IntoDatum, PgMemoryContexts, pg_sys};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -47,9 +47,11 @@ pub enum Answer {
     SecondFactor,
     /// Whether the e-mail address was verified.
     EmailVerified,
+    /// Whether the request carries no token, or an anonymous API key.
+    IsAnonymous,
 }
 
-const ANSWERS: usize = Answer::EmailVerified as usize + 1;
+const ANSWERS: usize = Answer::IsAnonymous as usize + 1;
 
 /// An answer as PostgreSQL wants it.
 #[derive(Clone, Copy)]
@@ -92,6 +94,10 @@ impl Circumstances {
 pub struct Decision {
     /// The token, if it was accepted.
     pub verified: Option<Verified>,
+    /// Why not, if there is one.
+    pub refusal: Option<Refusal>,
+    /// What it is as an API key, once that was asked.
+    api_key: OnceCell<Option<ApiKey>>,
     /// When it was judged, in seconds since 1970.
     pub now: f64,
 }
@@ -148,7 +154,10 @@ pub fn answer(answer: Answer) -> Result<(), SqlError> {
     let decision = decide()?;
     let slot = &SLOTS.get()[answer as usize];
     if !slot.get().is_known {
-        slot.set(build(answer, &decision));
+        slot.set(match answer {
+            Answer::IsAnonymous => boolean(is_anonymous(&decision)?),
+            _ => build(answer, &decision),
+        });
     }
     Ok(())
 }
@@ -185,13 +194,75 @@ pub fn decide() -> Result<Rc<Decision>, SqlError> {
     let circumstances = Circumstances::present();
     let now = clock::statement_time();
     let token = TOKEN.get().borrow().clone();
+    let (verified, refusal) = match judge(&token, now)? {
+        Ok(verified) => (Some(verified), None),
+        Err(refusal) => (None, refusal),
+    };
     let decision = Rc::new(Decision {
-        verified: judge(&token, now)?.ok(),
+        verified,
+        refusal,
+        api_key: OnceCell::new(),
         now,
     });
     DECISION.get().replace(Some(Rc::clone(&decision)));
     CIRCUMSTANCES.get().set(Some(circumstances));
     Ok(decision)
+}
+
+/// Whether the request carries no token, or an API key of the role `anon` alone.
+fn is_anonymous(decision: &Decision) -> Result<bool, SqlError> {
+    Ok(is_without_token(decision) || api_key(decision)?.is_some_and(|key| key.role() == "anon"))
+}
+
+/// Whether the request carries no token at all.
+pub fn is_without_token(decision: &Decision) -> bool {
+    decision.verified.is_none() && decision.refusal.is_none()
+}
+
+/// What the refused token of a decision is as an API key; `None`: it is none.
+///
+/// # Errors
+/// 58000 when it cannot be decided.
+pub fn api_key(decision: &Decision) -> Result<Option<ApiKey>, SqlError> {
+    let is_refused = |refusal: &Refusal| refusal.reason == Reason::UnknownIssuer;
+    if !decision.refusal.as_ref().is_some_and(is_refused) {
+        return Ok(None);
+    }
+    if let Some(known) = decision.api_key.get() {
+        return Ok(known.clone());
+    }
+    let token = TOKEN.get().borrow().clone();
+    let found = judge_api_key(&token, decision.now)?;
+    Ok(decision.api_key.get_or_init(|| found).clone())
+}
+
+fn judge_api_key(token: &Token, now: f64) -> Result<Option<ApiKey>, SqlError> {
+    let loaded = registry::current()?;
+    match token {
+        Token::None | Token::Conflicting => Ok(None),
+        Token::Raw(text) => {
+            let mut recent = RECENT_TOKENS.get().take();
+            let judged = match recent.find_or_parse(text) {
+                Ok(token) => {
+                    let mut keys = Keyring::new(&loaded, &mut recent);
+                    verify::verify_api_key(&token, &loaded.registry, now, &mut keys)
+                }
+                Err(refusal) => Err(Failure::Refused(refusal)),
+            };
+            RECENT_TOKENS.get().replace(recent);
+            match judged {
+                Ok(key) => Ok(Some(key)),
+                Err(Failure::Refused(_)) => Ok(None),
+                Err(Failure::Undecided(why)) => Err(why.into()),
+            }
+        }
+        Token::GatewayClaims(payload) => {
+            let claims = Claims::parse(payload.clone()).ok();
+            Ok(claims.and_then(|claims| {
+                verify::verify_gateway_api_key(&claims, &loaded.registry, now).ok()
+            }))
+        }
+    }
 }
 
 /// Forgets the decision and the answers that were built from it.
@@ -291,13 +362,16 @@ fn build(answer: Answer, decision: &Decision) -> Slot {
             Answer::IsValid
             | Answer::IsSupabaseOrFirebase
             | Answer::SecondFactor
-            | Answer::EmailVerified => boolean(false),
+            | Answer::EmailVerified
+            | Answer::IsAnonymous => boolean(false),
             _ => NULL,
         };
     };
     match answer {
         Answer::Claims => stored(|| claims::to_jsonb(token.claims().payload())),
         Answer::IsValid => boolean(true),
+        // Decided apart, because it can raise.
+        Answer::IsAnonymous => boolean(false),
         Answer::IsSupabaseOrFirebase => {
             boolean(policy::is_of_kind(token, "supabase") || policy::is_of_kind(token, "firebase"))
         }

@@ -55,13 +55,17 @@ impl Choice<'_> {
 
     fn judge_with<K: KeyLookup>(&self, set: &KeySet, keys: &mut K) -> Judgement {
         let kid = self.token.header().kid.as_deref();
-        let mut candidates = set.candidates(kid, self.algorithm);
-        candidates.retain(|key| tenant::key_serves(key, self.token.claims(), self.provider));
-        if candidates.is_empty() {
+        let fitting = set.candidates(kid, self.algorithm);
+        if fitting.is_empty() {
             return match kid {
                 Some(kid) if set.knows_kid(kid) => Judgement::Unfit,
                 _ => Judgement::Unknown,
             };
+        }
+        let serves = |key: &&Arc<Key>| tenant::key_serves(key, self.token.claims(), self.provider);
+        let candidates: Vec<_> = fitting.into_iter().filter(serves).collect();
+        if candidates.is_empty() {
+            return Judgement::Unknown;
         }
         let mut all_revoked = true;
         for key in candidates {

@@ -34,7 +34,7 @@ use rules::Method;
 use std::sync::Arc;
 use verified::Evidence;
 
-pub use api_key::{ApiKey, verify_api_key};
+pub use api_key::{ApiKey, verify_api_key, verify_gateway_api_key};
 pub use explanation::{Step, explain, explain_gateway_claims};
 pub use reason::Reason;
 pub use refusal::{Detail, Refusal};

@@ -10,12 +10,6 @@ use crate::provider::issuer::{TENANT, is_guid};
 use crate::provider::presets::TenantClaims;
 use crate::token::{Claim, Claims};
 
-/// The hosts in the issuers of tokens of version 2.0 and 1.0.
-const HOSTS: [&str; 2] = [
-    "https://login.microsoftonline.com/",
-    "https://sts.windows.net/",
-];
-
 /// The tenant is one of those registered, and the issuer is the one of this tenant.
 pub(super) fn tenant(claims: &Claims, provider: &Provider) -> Result<(), Problem> {
     let hint = "Send a token of a registered tenant, or add its Directory (tenant) ID to the provider's \
@@ -31,7 +25,7 @@ pub(super) fn tenant(claims: &Claims, provider: &Provider) -> Result<(), Problem
     let Claim::Present(iss) = claims.issuer() else {
         return Err(missing("iss", hint));
     };
-    let is_own = HOSTS.iter().any(|host| iss.starts_with(host));
+    let is_own = is_entras_own(iss);
     let tenant = match claims.string("tid") {
         Claim::Present(tenant) if is_guid(tenant) => tenant,
         Claim::Present(other) => return Err(invalid("tid", hint).found(shown(other))),
@@ -89,6 +83,17 @@ pub(super) fn key_serves(key: &Key, claims: &Claims, provider: &Provider) -> boo
 
 fn tenant_in<'a>(provider: &Provider, iss: &'a str) -> Option<&'a str> {
     provider.issuers.iter().find_map(|own| own.tenant_in(iss))
+}
+
+/// Whether an issuer is one of Entra's tenants, whichever: not of a directory for customers (B2C, say).
+fn is_entras_own(iss: &str) -> bool {
+    let version_2 = iss
+        .strip_prefix("https://login.microsoftonline.com/")
+        .and_then(|rest| rest.strip_suffix("/v2.0"));
+    let version_1 = iss
+        .strip_prefix("https://sts.windows.net/")
+        .and_then(|rest| rest.strip_suffix('/'));
+    version_2.or(version_1).is_some_and(is_guid)
 }
 
 fn version_2(tenant: &str) -> String {

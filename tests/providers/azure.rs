@@ -286,6 +286,7 @@ fn an_odd_tenant_is_refused_however_it_is_written() {
         json!(format!("{{{TENANT}}}")),
         json!(TENANT.replace('-', "")),
         json!(format!("{TENANT} ")),
+        json!(format!("{TENANT}-0")),
         json!("common"),
     ] {
         assert_eq!(tid(value.clone()), Some(Reason::InvalidClaim), "{value}");

@@ -3,7 +3,7 @@
 use super::super::call::Call;
 use super::super::catalog::{self, Table, Tuple};
 use super::super::errors::{SqlError, advise};
-use super::super::{hooks, registry, settings, shared};
+use super::super::{hooks, postgrest, registry, settings, shared};
 use super::secrets;
 use crate::c_function;
 use crate::provider::row::{Advice, AdviceLevel, Row};
@@ -51,6 +51,7 @@ c_function!(
         let fired = Fired::by(call, &[Table::Provider])?.each_row(false)?;
         fired.void_what_was_read();
         hooks::sync_at_commit();
+        postgrest::notify()?;
         if !fired.is_delete && !is_replaying() {
             one_provider_for_each_issuer(fired.relation, &registry::row(&fired.tuple()))?;
         }
@@ -86,7 +87,12 @@ c_function!(
 c_function!(
     /// AFTER anything on a table of the registry: what was read is void.
     third_party_auth_registry_changed, pg_finfo_third_party_auth_registry_changed, |call| {
-        Fired::by(call, &Table::ALL)?.void_what_was_read();
+        let fired = Fired::by(call, &Table::ALL)?;
+        fired.void_what_was_read();
+        // The sync worker writes there, and says itself when keys have changed.
+        if Table::ProviderState.oid() != Some(fired.relation) {
+            postgrest::notify()?;
+        }
         Ok(Some(pg_sys::Datum::null()))
     }
 );

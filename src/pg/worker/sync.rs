@@ -3,11 +3,11 @@
 //! An error ends the process (exit 1); the fetcher tries again later. One without a database lists
 //! the databases of the cluster instead.
 
-use super::super::{catalog, clock, registry, shared};
+use super::super::{catalog, clock, postgrest, registry, shared};
 use crate::cache::databases::{self, CATALOG};
 use crate::cache::record::Record;
 use crate::cache::source::Source;
-use crate::keys::{Key, MAX_KEYS};
+use crate::keys::{Key, KeySet, MAX_KEYS};
 use crate::provider::{KeyAddress, KeySource};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::datum::{DatumWithOid, JsonString};
@@ -132,6 +132,8 @@ fn carry(database: u32) -> Vec<Write> {
     }
     keep_triggers_always_on();
     let mut writes = Vec::new();
+    let stored = registry::stored().ok();
+    let mut has_other_keys = false;
     for address in wanted {
         let Some(write) = unwritten(database, address) else {
             continue;
@@ -143,6 +145,10 @@ fn carry(database: u32) -> Vec<Write> {
             .providers
             .iter()
             .filter(|one| uses(&one.keys));
+        has_other_keys |= providers.clone().any(|one| {
+            let stored = stored.as_ref().and_then(|stored| stored.get(&one.name));
+            stored.is_none_or(|stored| !are_same(&stored.keys, &write.keys))
+        });
         let missing: Vec<_> = providers.filter(|one| !store(&one.name, &write)).collect();
         let is_written = missing.is_empty()
             || (misses_row_again(database, &write)
@@ -153,7 +159,15 @@ fn carry(database: u32) -> Vec<Write> {
             writes.push(write);
         }
     }
+    if has_other_keys && postgrest::notify().is_err() {
+        fail("PostgREST cannot be notified");
+    }
     writes
+}
+
+fn are_same(stored: &KeySet, keys: &[Key]) -> bool {
+    let stored = stored.keys.iter().map(|key| key.to_jwk());
+    stored.eq(keys.iter().map(Key::to_jwk))
 }
 
 fn unwritten(database: u32, address: KeyAddress) -> Option<Write> {

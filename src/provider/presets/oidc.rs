@@ -20,6 +20,11 @@ fn identity(options: &Options<'_>) -> Result<Identity, OptionError> {
     let hint = "Give the iss of your tokens byte for byte, with or without the trailing slash, as the \
                 provider's discovery document shows it.";
     let issuer = options.required("issuer", hint)?.to_owned();
+    // Behind a scheme alone the path of the discovery document would become a host.
+    if matches!(issuer.as_str(), "https://" | "http://") {
+        let problem = format!("\"{issuer}\" names no host");
+        return Err(OptionError::new("issuer", problem, hint));
+    }
     let keys = KeyAddress::Discovery {
         issuer: issuer.clone(),
     };

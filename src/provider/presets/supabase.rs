@@ -36,7 +36,10 @@ fn identity(options: &Options<'_>) -> Result<Identity, OptionError> {
     let hint = "Give the iss of your tokens: 'https://<project-ref>.supabase.co/auth/v1' when hosted, \
                 what auth.jwt_issuer (GOTRUE_JWT_ISSUER) says when self-hosted.";
     let issuer = options.required("jwt_issuer", hint)?;
-    if !(issuer.starts_with("https://") || issuer.starts_with("http://")) {
+    let rest = issuer
+        .strip_prefix("https://")
+        .or_else(|| issuer.strip_prefix("http://"));
+    if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with('/')) {
         return Err(OptionError::new(
             "jwt_issuer",
             format!("\"{issuer:.100}\" is not a URL"),

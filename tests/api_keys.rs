@@ -15,8 +15,8 @@ use court::{ISSUER, Keys, NOW, QUESTION, claims_with, key_set, provider, reason,
 use mint::KeyPair;
 use pg_third_party_auth::keys::KeySet;
 use pg_third_party_auth::provider::{Provider, Registry, Revocation, Secret};
-use pg_third_party_auth::token::Unverified;
-use pg_third_party_auth::verify::{Failure, Reason, verify_api_key};
+use pg_third_party_auth::token::{Claims, Unverified};
+use pg_third_party_auth::verify::{Failure, Reason, verify_api_key, verify_gateway_api_key};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -251,6 +251,19 @@ fn an_api_key_that_two_providers_verify_is_refused_as_ambiguous() {
 }
 
 #[test]
+fn a_shared_secret_is_ambiguous_also_where_one_provider_would_refuse_the_role() {
+    let mut two = project("two", OTHER_ISSUER);
+    two.allowed_roles = vec!["anon".to_owned()];
+    let mut projects = vec![project("one", ISSUER), two];
+    for _ in 0..2 {
+        projects.reverse();
+        let registry = court(projects.clone(), &[("one", SECRET), ("two", SECRET)]);
+        let verdict = judge(&by_secret(&api_key("service_role"), SECRET), &registry);
+        assert_eq!(verdict, Verdict::Refused(Reason::UnknownIssuer));
+    }
+}
+
+#[test]
 fn the_refusal_of_the_provider_that_verifies_an_api_key_is_the_one_that_is_told() {
     let mut one = project("one", ISSUER);
     one.allowed_roles = vec!["anon".to_owned()];
@@ -377,10 +390,27 @@ fn an_api_key_is_nobodys_token() {
 }
 
 #[test]
-fn an_old_api_key_is_called_an_api_key_where_no_secret_is_known_too() {
+fn a_gateways_word_stands_for_the_signature_of_an_api_key_and_for_nothing_else() {
+    let verdict = |claims: Value, registry: &Registry| {
+        let claims = Claims::parse(claims.to_string()).expect("claims");
+        match verify_gateway_api_key(&claims, registry, NOW) {
+            Ok(key) => good(&key.provider().name, key.role()),
+            Err(refusal) => Verdict::Refused(refusal.reason),
+        }
+    };
     let registry = court(vec![project("one", ISSUER)], &[]);
-    let mut keys = Keys::of("one", published());
-    let token = by_secret(&api_key("anon"), SECRET);
-    let verdict = reason(&token, &registry, &QUESTION, &mut keys);
-    assert_eq!(verdict, Some(Reason::UnknownIssuer));
+    let refused = |claims: Value| verdict(claims, &registry);
+    assert_eq!(refused(api_key("anon")), good("one", "anon"));
+    let expired = changed("exp", json!(NOW as u64 - 31));
+    assert_eq!(refused(expired), Verdict::Refused(Reason::Expired));
+    let endless = changed("exp", Value::Null);
+    assert_eq!(refused(endless), Verdict::Refused(Reason::MissingClaim));
+    let role = changed("role", json!("authenticated"));
+    assert_eq!(refused(role), Verdict::Refused(Reason::RoleNotAllowed));
+    let user = claims_with(json!({"role": "anon"}));
+    assert_eq!(refused(user), Verdict::Refused(Reason::UnknownIssuer));
+    let mut disabled = project("one", ISSUER);
+    disabled.enabled = false;
+    let none = verdict(api_key("anon"), &court(vec![disabled], &[]));
+    assert_eq!(none, Verdict::Refused(Reason::UnknownIssuer));
 }

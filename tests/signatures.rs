@@ -9,7 +9,7 @@ mod mint;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    KeyPair as _, RSA_PSS_SHA256, RsaPssSaltLength, RsaSignatureEncoding, UnparsedPublicKey,
+    RSA_PSS_SHA256, RsaPssSaltLength, RsaSignatureEncoding, UnparsedPublicKey,
 };
 use court::{ISSUER, Keys, QUESTION, claims, key_set, provider, reason, registry};
 use mint::{KeyPair, encode};

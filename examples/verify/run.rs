@@ -183,9 +183,11 @@ impl KeyLookup for Published {
 fn from_input(input: &mut dyn Read) -> Result<String, String> {
     // One that is too long is refused below; there is no need for all of it.
     let most = 2 * MAX_TOKEN_BYTES as u64;
-    let mut text = String::new();
-    let read = input.take(most).read_to_string(&mut text);
+    let mut octets = Vec::new();
+    let read = input.take(most).read_to_end(&mut octets);
     read.map_err(|error| format!("standard input: {error}"))?;
+    // What is not UTF-8 is no token either way.
+    let text = String::from_utf8_lossy(&octets);
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }

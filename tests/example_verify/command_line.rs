@@ -129,8 +129,9 @@ fn a_token_on_standard_input_may_end_its_line() {
     }
     let two = asked(&format!("{token}\n\n"));
     assert_eq!(said(&two), (1, "malformed"));
-    let long = asked(&"x".repeat(1_000_000));
-    assert_eq!(said(&long), (1, "too_large"));
+    for long in ["x".repeat(1_000_000), format!("x{}", "ä".repeat(1_000_000))] {
+        assert_eq!(said(&asked(&long)), (1, "too_large"));
+    }
 }
 
 #[test]

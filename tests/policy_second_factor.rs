@@ -196,7 +196,7 @@ fn what_clerk_no_longer_counts_is_within_no_time() {
 }
 
 #[test]
-fn a_second_factor_in_the_future_has_no_age() {
+fn a_second_factor_in_the_future_has_no_age_or_none_below_zero() {
     let later = verified(
         "firebase",
         json!({"firebase": {"sign_in_second_factor": "phone"}, "auth_time": NOW + 20.0}),
@@ -206,6 +206,7 @@ fn a_second_factor_in_the_future_has_no_age() {
         "within the clock skew"
     );
     assert!(!second_factor::is_verified_within(&later, 1e9, NOW - 100.0));
+    assert!(!second_factor::is_verified_within(&later, -1.0, NOW));
 }
 
 #[test]

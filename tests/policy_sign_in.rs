@@ -66,6 +66,10 @@ fn an_age_that_is_no_age_is_asked_in_vain() {
             "{max_age}"
         );
     }
+    // A time that the clock skew lets through is now, not later.
+    let later = verified("oidc", json!({"auth_time": NOW + 20.0}));
+    assert!(authentication::is_within(&later, 0.0, NOW));
+    assert!(!authentication::is_within(&later, -1.0, NOW));
     for now in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         assert!(!authentication::is_within(&token, 1e300, now), "{now}");
     }

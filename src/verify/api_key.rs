@@ -4,6 +4,7 @@
 //! Their issuer is the same for every project, so that it selects nothing: the provider is the one whose
 //! key, or secret, verifies the key.
 
+use super::choice::{self, Choice, Judgement};
 use super::refusal::{Problem, Refusal};
 use super::rules::{self, Method};
 use super::signature;
@@ -78,53 +79,59 @@ pub fn verify_api_key<K: KeyLookup>(
     let mut problem = no_api_key();
     for provider in candidates(iss, registry) {
         match judge(token, provider, registry, now, keys) {
-            Ok(role) if found.is_none() => {
-                let provider = Arc::clone(provider);
-                found = Some(ApiKey { provider, role });
-            }
-            Ok(_) => return Err(refused(ambiguous())),
+            Ok(()) if found.is_some() => return Err(refused(ambiguous())),
+            Ok(()) => found = Some(provider),
             Err(Failure::Refused(why)) => problem = why,
             Err(Failure::Undecided(why)) => undecided = Some(why),
         }
     }
     match (found, undecided) {
-        (Some(key), _) => Ok(key),
+        (Some(provider), _) => {
+            let role = role(claims, provider).map_err(|problem| refused(problem.of(None)))?;
+            let provider = Arc::clone(provider);
+            Ok(ApiKey { provider, role })
+        }
         (None, Some(why)) => Err(Failure::Undecided(why)),
         (None, None) => Err(refused(problem)),
     }
 }
 
-/// Against one provider; its role.
+/// Against one provider; everything but its role.
 fn judge<K: KeyLookup>(
     token: &Unverified,
     provider: &Arc<Provider>,
     registry: &Registry,
     now: f64,
     keys: &mut K,
-) -> Result<&'static str, Failure<K::Undecided>> {
+) -> Result<(), Failure<K::Undecided>> {
     let problem = |problem: Problem| Failure::Refused(problem.of(None));
     let claims = token.claims();
     let method = rules::algorithm(token.header(), Some(provider), registry).map_err(problem)?;
     rules::token_type(token.header(), Some(provider)).map_err(problem)?;
     times(claims, provider, now).map_err(problem)?;
-    super::choice::revoked_id(token, provider, registry).map_err(problem)?;
-    let is_good = match method {
-        Method::Secret(secret) => signature::check_secret(token, secret).is_some(),
+    choice::revoked_id(token, provider, registry).map_err(problem)?;
+    match method {
+        Method::Secret(secret) => match signature::check_secret(token, secret) {
+            Some(_) => Ok(()),
+            None => Err(problem(choice::bad_signature(token))),
+        },
         Method::Key(algorithm) => {
             let set = keys.current(provider).map_err(Failure::Undecided)?;
-            let choice = super::choice::Choice {
+            let choice = Choice {
                 token,
                 algorithm,
                 provider,
                 registry,
             };
-            choice.is_good_with(&set, keys)
+            match choice.judge_with(&set, keys) {
+                Judgement::Good(..) => Ok(()),
+                Judgement::BadSignature => Err(problem(choice::bad_signature(token))),
+                Judgement::Unknown => Err(problem(choice::unknown(token))),
+                Judgement::Unfit => Err(problem(choice::unfit(token))),
+                Judgement::Revoked => Err(problem(choice::revoked(token))),
+            }
         }
-    };
-    if !is_good {
-        return Err(problem(super::choice::bad_signature(token)));
     }
-    role(claims, provider).map_err(problem)
 }
 
 /// The same for claims whose signature a gateway has checked: everything but algorithm, key and signature.

@@ -48,12 +48,8 @@ impl Choice<'_> {
         }
     }
 
-    /// Whether a key of this set verifies the token.
-    pub(super) fn is_good_with<K: KeyLookup>(&self, set: &KeySet, keys: &mut K) -> bool {
-        matches!(self.judge_with(set, keys), Judgement::Good(..))
-    }
-
-    fn judge_with<K: KeyLookup>(&self, set: &KeySet, keys: &mut K) -> Judgement {
+    /// Judges with the keys of one set.
+    pub(super) fn judge_with<K: KeyLookup>(&self, set: &KeySet, keys: &mut K) -> Judgement {
         let kid = self.token.header().kid.as_deref();
         let fitting = set.candidates(kid, self.algorithm);
         if fitting.is_empty() {

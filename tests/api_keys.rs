@@ -311,6 +311,14 @@ fn a_users_token_is_no_api_key() {
 }
 
 #[test]
+fn an_issuer_that_selects_a_provider_is_not_one_of_api_keys() {
+    let user = project("one", "supabase");
+    let registry = court(vec![user, project("two", ISSUER)], &[("two", SECRET)]);
+    let verdict = judge(&by_secret(&api_key("anon"), SECRET), &registry);
+    assert_eq!(verdict, Verdict::Refused(Reason::UnknownIssuer));
+}
+
+#[test]
 fn a_revoked_key_signs_no_api_keys() {
     let mut registry = court(vec![project("one", ISSUER)], &[("one", SECRET)]);
     let revoke = |kid: &str, thumbprint: Option<String>| Revocation {

@@ -2,6 +2,7 @@
 //!
 //! Tokens are put together by hand, so that odd ones can be made too.
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
@@ -47,6 +48,42 @@ impl KeyPair {
     /// A new Ed25519 key.
     pub fn ed25519() -> KeyPair {
         KeyPair::Ed25519(Ed25519KeyPair::generate().expect("an Ed25519 key"))
+    }
+
+    /// A new key for this algorithm, if it is one that [`algorithm`](KeyPair::algorithm) can answer.
+    pub fn of_algorithm(alg: &str) -> Option<KeyPair> {
+        Some(match alg {
+            "RS256" => KeyPair::rsa(),
+            "ES256" => KeyPair::p256(),
+            "ES384" => KeyPair::p384(),
+            "EdDSA" => KeyPair::ed25519(),
+            _ => return None,
+        })
+    }
+
+    /// The private key as PKCS #8 (RFC 5208).
+    pub fn to_pkcs8(&self) -> Vec<u8> {
+        let document = match self {
+            KeyPair::Rsa(pair) => {
+                let der: Pkcs8V1Der<'_> = pair.as_der().expect("PKCS #8");
+                return der.as_ref().to_vec();
+            }
+            KeyPair::P256(pair) | KeyPair::P384(pair) => pair.to_pkcs8v1(),
+            KeyPair::Ed25519(pair) => pair.to_pkcs8v1(),
+        };
+        document.expect("PKCS #8").as_ref().to_vec()
+    }
+
+    /// The key of this algorithm that [`to_pkcs8`](KeyPair::to_pkcs8) gave; `None` if it is no such key.
+    pub fn from_pkcs8(alg: &str, der: &[u8]) -> Option<KeyPair> {
+        let ecdsa = |curve| EcdsaKeyPair::from_pkcs8(curve, der).ok();
+        match alg {
+            "RS256" => RsaKeyPair::from_pkcs8(der).ok().map(KeyPair::Rsa),
+            "ES256" => ecdsa(&signature::ECDSA_P256_SHA256_FIXED_SIGNING).map(KeyPair::P256),
+            "ES384" => ecdsa(&signature::ECDSA_P384_SHA384_FIXED_SIGNING).map(KeyPair::P384),
+            "EdDSA" => Ed25519KeyPair::from_pkcs8(der).ok().map(KeyPair::Ed25519),
+            _ => None,
+        }
     }
 
     /// The algorithm that `sign` uses unless the header names another one.

@@ -21,7 +21,7 @@ test: setup ## runs every test
 lint: setup ## checks format, warnings and scripts
 	@tools/lint.sh
 
-install: setup ## builds for release and installs into the server that PG_CONFIG names
+install: setup ## builds for release and installs the extension and pg_third_party_auth_mint where PG_CONFIG says
 	@PG_CONFIG=$(PG_CONFIG) tools/install.sh
 
 bench: setup ## measures the budgets (ARGS are passed on)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds for release and installs into the server that PG_CONFIG names.
+# Builds for release and installs into the server that PG_CONFIG names: the extension, and beside the
+# server's programs the one that makes keys and tokens for tests of policies.
 
 config=${PG_CONFIG:-}
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -18,9 +19,17 @@ for directory in "$("$config" --pkglibdir)" "$("$config" --sharedir)/extension";
 done
 cargo pgrx install --release --pg-config "$config" "${sudo[@]}"
 
+# The features of the build before, so that there is less to build.
+cargo build --release --no-default-features --features "pg$PG" --example mint
+bin=$("$config" --bindir)
+sudo=()
+[ -w "$bin" ] || sudo=(sudo)
+"${sudo[@]}" install -m 755 "${CARGO_TARGET_DIR:-target}/release/examples/mint" "$bin/${EXTENSION}_mint"
+
 cat <<END
 
 Next:
   1. postgresql.conf: shared_preload_libraries = '$EXTENSION'  (add it to what is there), and restart.
   2. CREATE EXTENSION $EXTENSION;
+Tests of policies: $bin/${EXTENSION}_mint --help
 END

@@ -3,7 +3,7 @@
 //! - [`triggers`]: the checks of the tables, which hold for plain SQL too, and their invalidation
 //! - [`registration`]: `add_<kind>()` and `remove_provider()`
 //! - [`secrets`]: the symmetric secrets of Supabase providers
-//! - [`importing`]: `import_supabase_config()`
+//! - [`importing`] reads a `config.toml` for `import_supabase_config()`
 //! - [`status`]: the rows of the views
 //! - [`refreshing`]: `refresh()`, which fetches now
 //! - [`revocation`]: `revoke_key()` and `unrevoke_key()`

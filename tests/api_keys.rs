@@ -362,20 +362,30 @@ fn a_revoked_id_of_the_legacy_secret_is_refused() {
 }
 
 #[test]
-fn keys_that_cannot_be_obtained_matter_only_if_no_other_provider_verifies_the_key() {
+fn while_the_keys_of_one_provider_cannot_be_obtained_an_api_key_is_undecided() {
     let token = by_key(&api_key("anon"));
     let mut projects = vec![project("one", ISSUER), project("two", OTHER_ISSUER)];
     for _ in 0..2 {
         projects.reverse();
         let registry = court(projects.clone(), &[]);
         let verdict = judge_with(&token, &registry, &mut Keys::of("two", published()));
-        assert_eq!(verdict, good("two", "anon"));
+        // The same key may be the other provider's too, and ambiguity is refused.
+        assert_eq!(verdict, Verdict::Undecided);
         let foreign = key_set(&[KeyPair::p256().jwk("key-1", None)]);
         let verdict = judge_with(&token, &registry, &mut Keys::of("two", foreign));
         assert_eq!(verdict, Verdict::Undecided);
         let verdict = judge_with(&token, &registry, &mut Keys::default());
         assert_eq!(verdict, Verdict::Undecided);
     }
+}
+
+#[test]
+fn a_provider_that_is_not_for_requests_has_no_api_keys() {
+    let mut one = project("one", ISSUER);
+    one.for_requests = false;
+    let registry = court(vec![one], &[("one", SECRET)]);
+    let verdict = judge(&by_secret(&api_key("service_role"), SECRET), &registry);
+    assert_eq!(verdict, Verdict::Refused(Reason::UnknownIssuer));
 }
 
 #[test]

@@ -30,6 +30,11 @@ pub fn kinds(signers: &Signers) {
         "session_id": "session_1", "iat": ISSUED, "exp": EXPIRES, "role": "authenticated",
     });
     set("legacy_user", &hs256(SECRET, &user));
+    let moved = with(
+        &user,
+        json!({"iss": "https://other.supabase.co/auth/v1", "role": "service_role"}),
+    );
+    set("legacy_moved", &hs256(SECRET, &moved));
     set(
         "legacy_forged",
         &hs256("some other secret of enough bytes, or more", &user),

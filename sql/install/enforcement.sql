@@ -38,16 +38,23 @@ BEGIN
     ORDER BY 1 LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING
-            ERRCODE = 'duplicate_function',
+            ERRCODE = 'duplicate_object',
             MESSAGE = format('function %s exists already', taken),
             HINT = 'On Supabase it belongs to Supabase: call third_party_jwt(), jwt_subject() and jwt_role() in your policies instead. Functions that an earlier call made are right as they are.';
     END IF;
-    CREATE SCHEMA IF NOT EXISTS auth;
-    GRANT USAGE ON SCHEMA auth TO PUBLIC;
+    IF to_regnamespace('auth') IS NULL THEN
+        CREATE SCHEMA auth;
+        GRANT USAGE ON SCHEMA auth TO PUBLIC;
+    ELSIF NOT pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = 'auth'), 'USAGE') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'schema auth belongs to somebody else',
+            HINT = 'On Supabase it belongs to Supabase: call third_party_jwt(), jwt_subject() and jwt_role() in your policies instead.';
+    END IF;
     CREATE FUNCTION auth.jwt() RETURNS jsonb STABLE PARALLEL SAFE LANGUAGE sql
         AS 'SELECT @extschema@.third_party_jwt()';
     COMMENT ON FUNCTION auth.jwt() IS 'The verified claims of the request, else NULL';
-    -- Subjects of most providers are no UUIDs.
+    -- Subjects of most providers are no UUIDs; those that are, are unique only within their provider.
     CREATE FUNCTION auth.uid() RETURNS uuid STABLE PARALLEL SAFE LANGUAGE sql
         AS $$SELECT CASE WHEN @extschema@.jwt_subject() OPERATOR(pg_catalog.~*)
                 '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'

@@ -58,11 +58,14 @@ CREATE TABLE third_party_auth.revoked (
 );
 
 -- Symmetric secrets (HS256) of Supabase providers: whoever reads one can sign. Not dumped, and with row
--- level security and no policy, so that pg_read_all_data does not read it either: the owner alone does.
+-- level security and no policy, so that pg_read_all_data does not read it either. A secret is for the issuer
+-- that its provider had when it was written, which a trigger notes: it must not follow the provider to
+-- another one.
 CREATE TABLE third_party_auth.provider_secret (
     provider text PRIMARY KEY
              REFERENCES third_party_auth.provider ON UPDATE CASCADE ON DELETE CASCADE,
-    secret   text NOT NULL
+    secret   text NOT NULL,
+    issuer   text NOT NULL
 );
 ALTER TABLE third_party_auth.provider_secret ENABLE ROW LEVEL SECURITY;
 

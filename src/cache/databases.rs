@@ -26,6 +26,8 @@ pub struct Database {
     started_at: Ticks,
     not_before: Ticks,
     due_at: Ticks,
+    /// A digest of what PostgREST was told of last; 0: nothing yet.
+    announced: u64,
 }
 
 impl Database {
@@ -40,6 +42,7 @@ impl Database {
         started_at: 0,
         not_before: 0,
         due_at: 0,
+        announced: 0,
     };
 
     fn is(&self, oid: u32) -> bool {
@@ -126,6 +129,12 @@ pub fn succeed(databases: &mut [Database], oid: u32, has_extension: bool, now: T
         database.has_extension = u8::from(has_extension || oid == CATALOG);
         database.due_at = now + RECONCILE;
     }
+}
+
+/// Whether this digest is another one than the last. It is kept.
+pub fn is_news(databases: &mut [Database], oid: u32, digest: u64) -> bool {
+    let database = databases.iter_mut().find(|d| d.is(oid));
+    database.is_some_and(|d| std::mem::replace(&mut d.announced, digest) != digest)
 }
 
 /// It failed, or could not be started: again later, ever more patiently. Does nothing if it ended well.

@@ -26,7 +26,7 @@ pub(super) fn admit(jwk: &Map<String, Value>, stored: bool) -> Result<Key, KeyPr
     check_key_ops(jwk)?;
     let kid = kid(jwk, stored)?;
     let algorithm = algorithm(jwk)?;
-    let issuer = issuer(jwk)?;
+    let issuer = issuer(jwk);
     let material = match key_type {
         Some("RSA") => rsa(jwk)?,
         Some("EC") => elliptic_curve(jwk)?,
@@ -91,15 +91,12 @@ fn algorithm(jwk: &Map<String, Value>) -> Result<Option<Algorithm>, KeyProblem> 
 }
 
 /// `issuer`, which Microsoft Entra ID adds to the keys that several tenants share: the only issuer whose
-/// tokens the key signs. A restriction that cannot be read must not be taken for none.
-fn issuer(jwk: &Map<String, Value>) -> Result<Option<String>, KeyProblem> {
-    match jwk.get("issuer") {
-        None => Ok(None),
-        Some(Value::String(issuer)) if issuer.len() <= MAX_KEY_ISSUER_BYTES => {
-            Ok(Some(issuer.clone()))
-        }
-        Some(_) => Err(KeyProblem::Issuer),
-    }
+/// tokens the key signs. A restriction that cannot be read must not be taken for none: it becomes the
+/// empty text, which is no issuer.
+fn issuer(jwk: &Map<String, Value>) -> Option<String> {
+    let issuer = jwk.get("issuer")?.as_str();
+    let issuer = issuer.filter(|issuer| issuer.len() <= MAX_KEY_ISSUER_BYTES);
+    Some(issuer.unwrap_or_default().to_owned())
 }
 
 fn rsa(jwk: &Map<String, Value>) -> Result<Material, KeyProblem> {

@@ -17,7 +17,7 @@ pub struct Key {
     /// The JWK's own `alg`: then the key is for this algorithm alone (RFC 7517 §4.4).
     pub algorithm: Option<Algorithm>,
     /// The JWK's own `issuer`, a member of Microsoft Entra ID: then the key is for tokens of this issuer
-    /// alone, where `{tenantid}` stands for any tenant.
+    /// alone, where `{tenantid}` stands for any tenant. Empty: one that cannot be read, so for none.
     pub issuer: Option<String>,
     /// The key itself.
     pub material: Material,

@@ -22,4 +22,4 @@ pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use key::{Key, MAX_KEY_ISSUER_BYTES, Material, Thumbprint};
 pub use kid::{Kid, MAX_SHOWN_BYTES};
 pub use problem::KeyProblem;
-pub use set::{KeySet, MAX_KEYS, Reading, SetError, Skipped, read, read_stored};
+pub use set::{EMPTY_SET, KeySet, MAX_KEYS, Reading, SetError, Skipped, read, read_stored};

@@ -29,8 +29,6 @@ pub enum KeyProblem {
     Kid,
     /// `kid` is longer than 1024 bytes.
     KidTooLong,
-    /// `issuer` is not a string of at most 160 bytes.
-    Issuer,
     /// `crv` is none of `P-256`, `P-384` and `Ed25519`.
     Curve,
     /// A coordinate does not have the length of the curve's field (RFC 7518 §6.2.1, RFC 8037 §2).
@@ -78,7 +76,6 @@ impl fmt::Display for KeyProblem {
             }
             KeyProblem::Kid => f.write_str("its kid is not a string"),
             KeyProblem::KidTooLong => f.write_str("its kid is longer than 1024 bytes"),
-            KeyProblem::Issuer => f.write_str("its issuer is not a string of at most 160 bytes"),
             KeyProblem::Curve => f.write_str("its crv is none of P-256, P-384 and Ed25519"),
             KeyProblem::CoordinateLength => f.write_str("a coordinate has the wrong length"),
             KeyProblem::NotOnCurve => f.write_str("it is not a point of its curve"),

@@ -25,6 +25,9 @@ const MAX_TRIES_WITHOUT_KID: usize = 16;
 /// How many characters of a skipped key's id are shown.
 const MAX_SHOWN_CHARACTERS: usize = 60;
 
+/// What is said of a set without any entry: what a project publishes that signs with a secret alone.
+pub const EMPTY_SET: &str = "the key set is empty";
+
 /// The usable keys of a provider.
 #[derive(Debug, Clone, Default)]
 pub struct KeySet {
@@ -121,7 +124,7 @@ impl fmt::Display for SetError {
             SetError::TooManyKeys => write!(f, "the key set has more than {MAX_KEYS} keys"),
             SetError::NotAKeySet(what) => f.write_str(what),
             SetError::NoUsableKey { skipped } => match skipped.first() {
-                None => f.write_str("the key set is empty"),
+                None => f.write_str(EMPTY_SET),
                 Some(first) => write!(
                     f,
                     "no key of the set can be used ({} in all); key {}: {}",

@@ -7,7 +7,7 @@
 use super::clock;
 use super::errors::Undecided;
 use super::patience::Wait;
-use pgrx::{FromDatum, IntoDatum, pg_sys};
+use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::ptr;
@@ -114,6 +114,23 @@ impl Tuple {
         let position = position?;
         // SAFETY: the column has exactly the type that is asked for.
         unsafe { T::from_datum(self.values[position], self.nulls[position]) }
+    }
+
+    /// The text of a `jsonb` column; pgrx's own reading of it raises for what serde_json cannot hold.
+    pub fn jsonb_text(&self, column: &str) -> Option<String> {
+        let position = self.position::<JsonB>(column);
+        if position.is_none() {
+            self.is_damaged.set(true);
+        }
+        let position = position.filter(|&position| !self.nulls[position])?;
+        // SAFETY: the column is jsonb and not NULL; its output function returns a palloc'd text.
+        unsafe {
+            let text = pg_sys::OidOutputFunctionCall(
+                pg_sys::Oid::from(pg_sys::F_JSONB_OUT),
+                self.values[position],
+            );
+            Some(CStr::from_ptr(text).to_string_lossy().into_owned())
+        }
     }
 
     fn position<T: IntoDatum>(&self, column: &str) -> Option<usize> {

@@ -2,15 +2,14 @@
 //! a direct connection.
 
 use super::call::{Call, Returned};
-use super::errors::SqlError;
+use super::errors::{self, SqlError};
 use super::request::Source;
 use super::roles::{self, Becoming};
 use super::session;
-use super::{claims, clock, settings};
+use super::{api_key, claims, clock, parameters, settings};
 use crate::c_function;
 use crate::token::{Part, TokenError};
 use crate::verify::{Purpose, Question, Reason, Refusal, Verified};
-use pgrx::spi::Spi;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 /// PostgREST answers with the status that follows `PT`.
@@ -27,7 +26,7 @@ c_function!(
         if let Some(token) = &decision.verified {
             return same_role(token, &role).map(|()| None);
         }
-        if let Some(key) = session::api_key(&decision).map_err(unavailable)? {
+        if let Some(key) = api_key::of(&decision).map_err(unavailable)? {
             return match key.role() == role {
                 true => Ok(None),
                 false => Err(another_role(key.role(), &role)),
@@ -45,13 +44,7 @@ fn same_role(token: &Verified, role: &str) -> Result<(), SqlError> {
     match token.role() {
         Some(own) if own == role => Ok(()),
         Some(own) => Err(another_role(own, role)),
-        None => Err(SqlError::of_state(FORBIDDEN, "the token names no role")
-            .detail(format!("reason={}", Reason::RoleNotAllowed))
-            .hint(
-                "Have the provider issue a role claim, or register the provider with default_role => \
-                 'authenticated'.",
-            )
-            .hiding_the_statement()),
+        None => Err(without_role(token).with_state(FORBIDDEN)),
     }
 }
 
@@ -89,7 +82,7 @@ c_function!(
     /// the transaction.
     third_party_auth_authenticate, pg_finfo_third_party_auth_authenticate, |call| {
         // The statement holds the token.
-        authenticate(call).map_err(SqlError::hiding_the_statement)
+        errors::hidden(|| authenticate(call))
     }
 );
 
@@ -131,30 +124,34 @@ fn authenticate(call: Call) -> Returned {
         let why = TokenError::Malformed(Part::Payload, "it holds a number that jsonb cannot hold");
         return Err(Refusal::from(why).into());
     };
-    let set = "SELECT pg_catalog.set_config('request.jwt', $1, true), \
-               pg_catalog.set_config('request.jwt.claims', $2, true), \
-               pg_catalog.set_config('role', $3, true)";
-    let arguments = [text.as_str().into(), payload.into(), role.into()];
-    Spi::connect_mut(|client| client.update(set, None, &arguments).map(|_| ()))?;
+    parameters::set_local(c"request.jwt", &text);
+    parameters::set_local(c"request.jwt.claims", payload);
+    // Last: what a later statement may do is what this role may do.
+    parameters::set_local(c"role", role);
     Ok(Some(claims))
+}
+
+fn without_role(token: &Verified) -> SqlError {
+    SqlError::new(
+        PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+        "the token names no role",
+    )
+    .detail(format!(
+        "reason={} provider={}",
+        Reason::RoleNotAllowed,
+        token.provider().name
+    ))
+    .hint(
+        "Have the provider issue a role claim, or register the provider with default_role => \
+         'authenticated'.",
+    )
+    .hiding_the_statement()
 }
 
 /// The role of the token, which the session must be allowed to take on.
 fn role(token: &Verified) -> Result<&str, SqlError> {
     let Some(role) = token.role() else {
-        return Err(SqlError::new(
-            PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-            "the token names no role",
-        )
-        .detail(format!(
-            "reason={} provider={}",
-            Reason::RoleNotAllowed,
-            token.provider().name
-        ))
-        .hint(
-            "Have the provider issue a role claim, or register the provider with default_role => \
-             'authenticated'.",
-        ));
+        return Err(without_role(token));
     };
     match roles::may_become(role) {
         Becoming::Allowed => Ok(role),

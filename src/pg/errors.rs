@@ -6,8 +6,10 @@
 use crate::provider::RowError;
 use crate::provider::row::{Advice, AdviceLevel};
 use crate::verify::Refusal;
-use pgrx::{PgSqlErrorCode, pg_sys};
+use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
+use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 use std::ffi::{CString, c_char, c_int};
+use std::panic::AssertUnwindSafe;
 use std::ptr;
 
 /// An error on its way to [`super::call::enter`], which raises it.
@@ -61,6 +63,8 @@ pub enum Undecided {
         /// The provider.
         provider: String,
     },
+    /// An API key may be signed with keys that are not there.
+    KeysOfApiKeys,
     /// Somebody holds a lock on the registry.
     RegistryLocked,
     /// A table or a column of the registry is missing or has another type.
@@ -71,7 +75,7 @@ impl Undecided {
     /// The reason code.
     pub fn code(&self) -> &'static str {
         match self {
-            Undecided::KeysNotFetched { .. } => "keys_not_fetched",
+            Undecided::KeysNotFetched { .. } | Undecided::KeysOfApiKeys => "keys_not_fetched",
             Undecided::KeysStale { .. } => "keys_stale",
             Undecided::TooManyWaiters { .. } => "too_many_waiters",
             Undecided::BudgetSpent { .. } => "budget_spent",
@@ -90,7 +94,9 @@ impl Undecided {
             | Undecided::BudgetSpent { provider }
             | Undecided::NotPreloaded { provider }
             | Undecided::Standby { provider } => Some(provider),
-            Undecided::RegistryLocked | Undecided::RegistryDamaged => None,
+            Undecided::KeysOfApiKeys | Undecided::RegistryLocked | Undecided::RegistryDamaged => {
+                None
+            }
         }
     }
 
@@ -108,6 +114,10 @@ impl Undecided {
                     Some(error) => format!("the keys of this provider could not be fetched: {error}"),
                     None => "the keys of this provider are not fetched yet".into(),
                 },
+                status.into(),
+            ),
+            Undecided::KeysOfApiKeys => (
+                "the keys that the API key may be signed with are not there".into(),
                 status.into(),
             ),
             Undecided::KeysStale { age, .. } => (
@@ -138,7 +148,7 @@ impl Undecided {
             ),
             Undecided::RegistryDamaged => (
                 "the tables of the extension were altered".into(),
-                "Bring third_party_auth.provider, provider_state and revoked back to the columns that \
+                "Bring third_party_auth.provider, provider_state, provider_secret and revoked back to the columns that \
                  CREATE EXTENSION gave them."
                     .into(),
             ),
@@ -251,6 +261,14 @@ impl SqlError {
         }
     }
 
+    fn caught(report: &ErrorReportWithLevel) -> Self {
+        SqlError {
+            detail: report.detail().map(str::to_owned),
+            hint: report.hint().map(str::to_owned),
+            ..SqlError::packed(report.sql_error_code() as c_int, report.message())
+        }
+    }
+
     /// With this DETAIL.
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
@@ -285,6 +303,21 @@ impl SqlError {
             hide_statement: self.hide_statement,
         }
     }
+}
+
+/// Runs what runs statements of its own for a statement that may hold a secret. An error of PostgreSQL, or
+/// one of ours that went through it, comes back without the mark that hides the statement: here it gets it
+/// again.
+pub fn hidden<R>(work: impl FnOnce() -> Result<R, SqlError>) -> Result<R, SqlError> {
+    let work = AssertUnwindSafe(|| work().map_err(SqlError::hiding_the_statement));
+    PgTryBuilder::new(work)
+        .catch_others(|cause| match cause {
+            CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
+                Err(SqlError::caught(&report).hiding_the_statement())
+            }
+            panic => panic.rethrow(),
+        })
+        .execute()
 }
 
 /// What the macro MAKE_SQLSTATE() does.

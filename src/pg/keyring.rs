@@ -358,6 +358,17 @@ pub fn listed(provider: &Provider) -> Result<Option<Arc<KeySet>>, Undecided> {
     }
 }
 
+/// The keys that would be believed now, without waiting: not those that are stale.
+pub fn trusted(provider: &Provider) -> Result<Option<Arc<KeySet>>, Undecided> {
+    match &provider.keys {
+        KeySource::Pinned(keys) => Ok(Some(Arc::new(keys.clone()))),
+        KeySource::Fetched(address) => {
+            let found = known(provider, address)?.filter(|found| !is_stale(found));
+            Ok(found.map(|found| found.keys))
+        }
+    }
+}
+
 fn position(address: &KeyAddress) -> Option<usize> {
     shared::locked(|state| state.table.find(address)).flatten()
 }

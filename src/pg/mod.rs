@@ -11,9 +11,11 @@
 //!   [`place`]: its place among those that wait
 //! - [`request`]: the token of the current request; [`session`]: what was decided about it;
 //!   [`recent`]: the last tokens
+//! - [`api_key`]: requests of an application and of nobody
 //! - [`claims`]: claims as `jsonb`
 //! - [`functions`]: what policies call; [`explain`]: what a person calls when a policy says no
 //! - [`enforcement`]: what stops a request before its statement; [`roles`]: who asks
+//! - [`parameters`]: settings for the rest of the transaction
 //! - [`postgrest`]: keys for PostgREST
 //! - [`admin`]: registration, revocation, refresh and the views
 //! - [`hooks`]: where PostgreSQL calls us; [`worker`]: the two kinds of process
@@ -25,6 +27,7 @@
 //! - No PostgreSQL call from any thread but the main one.
 
 pub mod admin;
+pub mod api_key;
 pub mod call;
 pub mod catalog;
 pub mod claims;
@@ -35,6 +38,7 @@ pub mod explain;
 pub mod functions;
 pub mod hooks;
 pub mod keyring;
+pub mod parameters;
 pub mod patience;
 pub mod place;
 pub mod postgrest;

@@ -3,14 +3,14 @@
 
 use super::call::{Call, Returned};
 use super::errors::{SqlError, advise};
-use super::{keyring, registry};
+use super::{keyring, parameters, registry};
 use crate::c_function;
-use crate::keys::Key;
+use crate::provider::Registry;
 use crate::provider::row::{Advice, AdviceLevel};
 use crate::token::base64url;
-use pgrx::spi::Spi;
 use pgrx::{IntoDatum, JsonB};
 use serde_json::{Value, json};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 c_function!(
     /// `jwks() → jsonb`: all public keys that are trusted now, as one JWKS.
@@ -26,15 +26,10 @@ fn public_keys() -> Result<Vec<Value>, SqlError> {
     let registry = &loaded.registry;
     let mut keys = Vec::new();
     for provider in registry.providers.iter().filter(|one| one.enabled) {
-        let is_revoked = |key: &Key| {
-            let by_kid = |kid: &crate::keys::Kid| registry.is_kid_revoked(provider, kid.shown());
-            registry.is_thumbprint_revoked(provider, &key.thumbprint.to_string())
-                || key.kid.as_ref().is_some_and(by_kid)
-        };
-        let known = keyring::listed(provider)?;
+        let known = keyring::trusted(provider)?;
         for key in known.iter().flat_map(|known| &known.keys) {
             let jwk = key.to_jwk();
-            if !is_revoked(key) && !keys.contains(&jwk) {
+            if !registry.is_key_revoked(provider, key) && !keys.contains(&jwk) {
                 keys.push(jwk);
             }
         }
@@ -51,13 +46,7 @@ fn pre_config(call: Call) -> Returned {
     let asymmetric_only = call.argument::<bool>(0).unwrap_or(false);
     let mut keys = public_keys()?;
     let loaded = registry::current()?;
-    let with_secret = loaded.registry.providers.iter().filter(|one| one.enabled);
-    let secrets = with_secret.filter_map(|provider| loaded.registry.secret_of(provider));
-    let secrets: Vec<_> = secrets
-        .map(|secret| {
-            json!({"kty": "oct", "alg": "HS256", "k": base64url::encode(secret.as_bytes())})
-        })
-        .collect();
+    let secrets = secret_keys(&loaded.registry);
     if !asymmetric_only && secrets.is_empty() {
         warn(
             "PostgREST keeps its own keys: no provider has a jwt_secret",
@@ -77,22 +66,30 @@ fn pre_config(call: Call) -> Returned {
         );
         return Ok(None);
     }
-    let set = "SELECT pg_catalog.set_config('pgrst.jwt_secret', $1, true)";
     let jwks = json!({ "keys": keys }).to_string();
-    Spi::connect_mut(|client| {
-        client
-            .update(set, None, &[jwks.as_str().into()])
-            .map(|_| ())
-    })?;
+    parameters::set_local(c"pgrst.jwt_secret", &jwks);
     Ok(None)
 }
 
-/// Tells PostgREST, when the transaction commits, to ask for its configuration again: so it follows
-/// rotated keys without a restart (its page on reloading).
-pub fn notify() -> Result<(), SqlError> {
-    let notify = "SELECT pg_catalog.pg_notify('pgrst', 'reload config')";
-    Spi::connect_mut(|client| client.update(notify, None, &[]).map(|_| ()))?;
-    Ok(())
+/// The secrets of all enabled providers as JWKs (RFC 7518 §6.4).
+fn secret_keys(registry: &Registry) -> Vec<Value> {
+    let providers = registry.providers.iter().filter(|one| one.enabled);
+    let secrets = providers.filter_map(|provider| registry.secret_of(provider));
+    secrets
+        .map(|secret| {
+            json!({"kty": "oct", "alg": "HS256", "k": base64url::encode(secret.as_bytes())})
+        })
+        .collect()
+}
+
+/// A number that is another one when `postgrest_pre_config()` would set something else.
+pub fn digest() -> Result<u64, SqlError> {
+    let mut hasher = DefaultHasher::new();
+    let loaded = registry::current()?;
+    for keys in [public_keys()?, secret_keys(&loaded.registry)] {
+        Value::Array(keys).to_string().hash(&mut hasher);
+    }
+    Ok(hasher.finish())
 }
 
 fn warn(message: &str, hint: &str) {

@@ -6,9 +6,9 @@ use super::process::Process;
 use crate::keys::{self, KeySet};
 use crate::provider::RowError;
 use crate::provider::row::Row;
-use crate::provider::{KeyAddress, KeySource, Registry, Revocation, Secret};
+use crate::provider::{KeyAddress, KeySource, Provider, Registry, Revocation, Secret};
 use pgrx::datum::{Interval, JsonString, TimestampWithTimeZone};
-use pgrx::{JsonB, pg_guard, pg_sys};
+use pgrx::{pg_guard, pg_sys};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -25,6 +25,9 @@ static LISTENING: Process<Cell<bool>> = Process::new(Cell::new(false));
 static LOADED: Process<RefCell<Option<Rc<Loaded>>>> = Process::new(RefCell::new(None));
 /// With the number at which they were read.
 static STORED: Process<RefCell<Option<(u64, StoredKeys)>>> = Process::new(RefCell::new(None));
+
+/// How often the tables are read again when they change meanwhile.
+const MOST_READS: usize = 3;
 
 /// The last good keys of each provider.
 pub type StoredKeys = Rc<HashMap<String, Stored>>;
@@ -105,7 +108,16 @@ pub fn current() -> Result<Rc<Loaded>, Undecided> {
     {
         return Ok(Rc::clone(loaded));
     }
-    let loaded = Rc::new(load()?);
+    let mut loaded = load()?;
+    // Three tables, three snapshots: what was committed between them is read again.
+    for _ in 0..MOST_READS {
+        accept_invalidations();
+        if loaded.counter == counter() {
+            break;
+        }
+        loaded = load()?;
+    }
+    let loaded = Rc::new(loaded);
     LOADED.get().replace(Some(Rc::clone(&loaded)));
     Ok(loaded)
 }
@@ -139,22 +151,57 @@ fn load() -> Result<Loaded, Undecided> {
     let secrets = Table::ProviderSecret
         .oid()
         .ok_or(Undecided::RegistryDamaged)?;
-    for (name, text) in catalog::rows(secrets, secret_row)? {
-        let Some(provider) = loaded.registry.by_name(&name) else {
+    for row in catalog::rows(secrets, SecretRow::read)? {
+        let Some(provider) = loaded.registry.by_name(&row.provider) else {
             continue;
         };
-        match Secret::new(text, &provider.issuers) {
-            Ok(secret) => drop(loaded.registry.secrets.insert(name, secret)),
-            Err(problem) => drop(loaded.secret_problems.insert(name, problem)),
+        match row.judge(provider) {
+            Ok(secret) => drop(loaded.registry.secrets.insert(row.provider, secret)),
+            Err(problem) => drop(loaded.secret_problems.insert(row.provider, problem)),
         }
     }
     Ok(loaded)
 }
 
-/// The provider's name and its secret.
-pub fn secret_row(tuple: &Tuple) -> (String, String) {
-    let text = |column| tuple.get::<String>(column).unwrap_or_default();
-    (text("provider"), text("secret"))
+/// A row of `third_party_auth.provider_secret`.
+pub struct SecretRow {
+    /// Whose it is.
+    pub provider: String,
+    /// The secret.
+    pub secret: String,
+    /// The provider's issuer when it was written.
+    pub issuer: String,
+}
+
+impl SecretRow {
+    /// Reads a row; what is NULL is empty.
+    pub fn read(tuple: &Tuple) -> SecretRow {
+        let text = |column| tuple.get::<String>(column).unwrap_or_default();
+        SecretRow {
+            provider: text("provider"),
+            secret: text("secret"),
+            issuer: text("issuer"),
+        }
+    }
+
+    /// The secret, if the provider may have it.
+    fn judge(&self, provider: &Provider) -> Result<Secret, RowError> {
+        let unused = |message: String| {
+            Err(RowError {
+                argument: "jwt_secret".to_owned(),
+                message,
+                hint: "Delete it from third_party_auth.provider_secret, or register it again."
+                    .to_owned(),
+            })
+        };
+        if !provider.preset.may_have_secret {
+            return unused(format!("kind {} has none", provider.preset.kind));
+        }
+        if provider.issuer() != self.issuer {
+            return unused(format!("it was registered for issuer \"{}\"", self.issuer));
+        }
+        Secret::new(self.secret.clone(), &provider.issuers)
+    }
 }
 
 /// A row of `third_party_auth.provider`, as it was written.
@@ -219,10 +266,14 @@ pub fn issuers_row(tuple: &Tuple) -> Row {
     }
 }
 
+/// The kind's own arguments. What cannot be read (a number beyond all bounds, say) must not look like no
+/// arguments: it becomes an argument that no kind has, so that the row is not valid.
 fn options(tuple: &Tuple) -> serde_json::Map<String, Value> {
-    match tuple.get::<JsonB>("options").map(|options| options.0) {
-        Some(Value::Object(options)) => options,
-        _ => serde_json::Map::new(),
+    let text = tuple.jsonb_text("options");
+    match text.as_deref().map(serde_json::from_str) {
+        Some(Ok(Value::Object(options))) => options,
+        None => serde_json::Map::new(),
+        Some(Ok(_) | Err(_)) => serde_json::Map::from_iter([("?".to_owned(), Value::Null)]),
     }
 }
 

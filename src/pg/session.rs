@@ -9,7 +9,7 @@ use super::keyring::Keyring;
 use super::process::Process;
 use super::recent::Recent;
 use super::request::{self, Token};
-use super::{claims, clock, registry, settings};
+use super::{api_key, claims, clock, registry, settings};
 use crate::policy::{self, email, organization, second_factor};
 use crate::token::{Claims, TokenError};
 use crate::verify::{self, ApiKey, Failure, Purpose, Question, Reason, Refusal, Verified};
@@ -97,7 +97,7 @@ pub struct Decision {
     /// Why not, if there is one.
     pub refusal: Option<Refusal>,
     /// What it is as an API key, once that was asked.
-    api_key: OnceCell<Option<ApiKey>>,
+    pub(super) api_key: OnceCell<Option<ApiKey>>,
     /// When it was judged, in seconds since 1970.
     pub now: f64,
 }
@@ -155,7 +155,7 @@ pub fn answer(answer: Answer) -> Result<(), SqlError> {
     let slot = &SLOTS.get()[answer as usize];
     if !slot.get().is_known {
         slot.set(match answer {
-            Answer::IsAnonymous => boolean(is_anonymous(&decision)?),
+            Answer::IsAnonymous => boolean(api_key::is_anonymous(&decision)?),
             _ => build(answer, &decision),
         });
     }
@@ -209,62 +209,6 @@ pub fn decide() -> Result<Rc<Decision>, SqlError> {
     Ok(decision)
 }
 
-/// Whether the request carries no token, or an API key of the role `anon` alone.
-fn is_anonymous(decision: &Decision) -> Result<bool, SqlError> {
-    Ok(is_without_token(decision) || api_key(decision)?.is_some_and(|key| key.role() == "anon"))
-}
-
-/// Whether the request carries no token at all.
-pub fn is_without_token(decision: &Decision) -> bool {
-    decision.verified.is_none() && decision.refusal.is_none()
-}
-
-/// What the refused token of a decision is as an API key; `None`: it is none.
-///
-/// # Errors
-/// 58000 when it cannot be decided.
-pub fn api_key(decision: &Decision) -> Result<Option<ApiKey>, SqlError> {
-    let is_refused = |refusal: &Refusal| refusal.reason == Reason::UnknownIssuer;
-    if !decision.refusal.as_ref().is_some_and(is_refused) {
-        return Ok(None);
-    }
-    if let Some(known) = decision.api_key.get() {
-        return Ok(known.clone());
-    }
-    let token = TOKEN.get().borrow().clone();
-    let found = judge_api_key(&token, decision.now)?;
-    Ok(decision.api_key.get_or_init(|| found).clone())
-}
-
-fn judge_api_key(token: &Token, now: f64) -> Result<Option<ApiKey>, SqlError> {
-    let loaded = registry::current()?;
-    match token {
-        Token::None | Token::Conflicting => Ok(None),
-        Token::Raw(text) => {
-            let mut recent = RECENT_TOKENS.get().take();
-            let judged = match recent.find_or_parse(text) {
-                Ok(token) => {
-                    let mut keys = Keyring::new(&loaded, &mut recent);
-                    verify::verify_api_key(&token, &loaded.registry, now, &mut keys)
-                }
-                Err(refusal) => Err(Failure::Refused(refusal)),
-            };
-            RECENT_TOKENS.get().replace(recent);
-            match judged {
-                Ok(key) => Ok(Some(key)),
-                Err(Failure::Refused(_)) => Ok(None),
-                Err(Failure::Undecided(why)) => Err(why.into()),
-            }
-        }
-        Token::GatewayClaims(payload) => {
-            let claims = Claims::parse(payload.clone()).ok();
-            Ok(claims.and_then(|claims| {
-                verify::verify_gateway_api_key(&claims, &loaded.registry, now).ok()
-            }))
-        }
-    }
-}
-
 /// Forgets the decision and the answers that were built from it.
 fn forget() {
     CIRCUMSTANCES.get().set(None);
@@ -294,9 +238,9 @@ fn judge(token: &Token, now: f64) -> Result<Result<Verified, Option<Refusal>>, S
             Err(refusal) => Ok(Err(Some(refusal))),
         },
         Token::GatewayClaims(payload) => {
-            // Nothing raises here: there is no second try at a gateway.
+            // Nothing raises here: there is no second try at a gateway. It must not look like no token.
             let Ok(loaded) = registry::current() else {
-                return Ok(Err(None));
+                return Ok(Err(Some(unreadable())));
             };
             let (bytes, limit) = (payload.len(), settings::max_token_bytes());
             let claims = if bytes > limit {
@@ -322,17 +266,11 @@ pub fn verify_text(
     question: &Question<'_>,
 ) -> Result<Result<Verified, Refusal>, SqlError> {
     let loaded = registry::current()?;
-    let mut recent = RECENT_TOKENS.get().take();
-    let token = match recent.find_or_parse(text) {
-        Ok(token) => token,
-        Err(refusal) => {
-            RECENT_TOKENS.get().replace(recent);
-            return Ok(Err(refusal));
-        }
-    };
-    let mut keys = Keyring::new(&loaded, &mut recent);
-    let judged = verify::verify(&token, &loaded.registry, question, &mut keys, &mut ());
-    RECENT_TOKENS.get().replace(recent);
+    let judged = with_recent(|recent| {
+        let token = recent.find_or_parse(text).map_err(Failure::Refused)?;
+        let mut keys = Keyring::new(&loaded, recent);
+        verify::verify(&token, &loaded.registry, question, &mut keys, &mut ())
+    });
     match judged {
         Ok(verified) => Ok(Ok(verified)),
         Err(Failure::Refused(refusal)) => Ok(Err(refusal)),
@@ -343,6 +281,30 @@ pub fn verify_text(
 /// The token of the current request, for `explain()`.
 pub fn present_token() -> Token {
     request::take()
+}
+
+/// The token that the present decision is about.
+pub(super) fn decided_token() -> Token {
+    TOKEN.get().borrow().clone()
+}
+
+/// Lends the last tokens of this process.
+pub(super) fn with_recent<R>(work: impl FnOnce(&mut Recent) -> R) -> R {
+    let mut recent = RECENT_TOKENS.get().take();
+    let result = work(&mut recent);
+    RECENT_TOKENS.get().replace(recent);
+    result
+}
+
+/// What the registry says cannot be known now, and a gateway's claims cannot wait.
+fn unreadable() -> Refusal {
+    Refusal {
+        reason: Reason::UnknownIssuer,
+        provider: None,
+        message: "the registered providers cannot be read now".to_owned(),
+        hint: "Somebody holds a lock on third_party_auth.provider, or its columns were altered.",
+        detail: Default::default(),
+    }
 }
 
 /// Two sources gave two different tokens.

@@ -107,8 +107,12 @@ impl Provider {
         self.issuers.iter().any(|own| own.matches(iss))
     }
 
-    /// Whether this issuer or template is registered with it.
-    pub fn lists_issuer(&self, issuer: &str) -> bool {
-        self.issuers.iter().any(|own| own.as_str() == issuer)
+    /// Whether an issuer that was registered, or a template, is one of its own, or a template of one of its
+    /// own, or one of its templates: what was said about the one holds for the other.
+    pub fn shares_issuer(&self, issuer: &str) -> bool {
+        let of_template = Issuer::template(issuer);
+        self.issuers.iter().any(|own| {
+            own.as_str() == issuer || own.matches(issuer) || of_template.matches(own.as_str())
+        })
     }
 }

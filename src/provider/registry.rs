@@ -1,6 +1,7 @@
 //! All providers of one database, and its revoked keys.
 
 use super::{Provider, Secret};
+use crate::keys::{Key, Kid};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -28,16 +29,22 @@ pub struct Revocation {
 }
 
 impl Registry {
-    /// The enabled provider that a token's `iss` selects, if any. An exact issuer goes before a template.
+    /// The enabled provider that a token's `iss` selects, if any. An exact issuer goes before a template,
+    /// also where its provider is disabled: then its tokens are nobody's.
     pub fn select(&self, iss: &str) -> Option<&Arc<Provider>> {
-        let enabled = || self.providers.iter().filter(|provider| provider.enabled);
-        let mut exact = enabled().filter(|provider| {
+        let is_exact = |provider: &&Arc<Provider>| {
             let mut issuers = provider.issuers.iter();
             issuers.any(|own| own.is_exact() && own.matches(iss))
-        });
-        exact
-            .next()
-            .or_else(|| enabled().find(|provider| provider.has_issuer(iss)))
+        };
+        let enabled = |provider: &&Arc<Provider>| provider.enabled;
+        let of_this_issuer: Vec<_> = self.providers.iter().filter(is_exact).collect();
+        match of_this_issuer.is_empty() {
+            false => of_this_issuer.into_iter().find(enabled),
+            true => {
+                let mut templates = self.providers.iter().filter(enabled);
+                templates.find(|provider| provider.has_issuer(iss))
+            }
+        }
     }
 
     /// The symmetric secret of a provider: only of a kind that may have one.
@@ -51,18 +58,25 @@ impl Registry {
         self.providers.iter().find(|provider| provider.name == name)
     }
 
-    /// Whether a key id of this provider is revoked.
-    pub fn is_kid_revoked(&self, provider: &Provider, kid: &str) -> bool {
-        self.revoked
-            .iter()
-            .any(|revoked| revoked.kid == kid && provider.lists_issuer(&revoked.issuer))
+    /// Whether a key of this provider is revoked, by its id or by its thumbprint.
+    pub fn is_key_revoked(&self, provider: &Provider, key: &Key) -> bool {
+        if self.revoked.is_empty() {
+            return false;
+        }
+        let thumbprint = key.thumbprint.to_string();
+        self.revoked_of(provider).any(|revoked| {
+            revoked.thumbprint.as_deref() == Some(thumbprint.as_str())
+                || key.kid == Some(Kid::new(&revoked.kid))
+        })
     }
 
-    /// Whether a key of this provider is revoked by its thumbprint (base64url, RFC 7638).
-    pub fn is_thumbprint_revoked(&self, provider: &Provider, thumbprint: &str) -> bool {
-        self.revoked.iter().any(|revoked| {
-            revoked.thumbprint.as_deref() == Some(thumbprint)
-                && provider.lists_issuer(&revoked.issuer)
-        })
+    /// Whether a key id of this provider is revoked.
+    pub fn is_kid_revoked(&self, provider: &Provider, kid: &str) -> bool {
+        self.revoked_of(provider).any(|revoked| revoked.kid == kid)
+    }
+
+    fn revoked_of(&self, provider: &Provider) -> impl Iterator<Item = &Revocation> {
+        let revoked = self.revoked.iter();
+        revoked.filter(|revoked| provider.shares_issuer(&revoked.issuer))
     }
 }

@@ -75,6 +75,8 @@ fn is_on_loopback(issuer: &str) -> bool {
         .strip_prefix("http://")
         .or_else(|| issuer.strip_prefix("https://"));
     let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    // What stands before an @ is no host.
+    let authority = authority.filter(|authority| !authority.contains('@'));
     authority.is_some_and(|authority| {
         let host = match authority.strip_prefix('[') {
             Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -125,6 +127,7 @@ mod tests {
                 "http://localhost.example.com/auth/v1",
                 "http://127.0.0.1.example.com",
                 "http://user@127.0.0.1/",
+                "http://localhost:x@evil.example/auth/v1",
                 "supabase",
             ] {
                 let error = judged(secret, remote).unwrap_err();

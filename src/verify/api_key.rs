@@ -51,7 +51,9 @@ fn candidates<'a>(
     registry: &'a Registry,
 ) -> impl Iterator<Item = &'a Arc<Provider>> + 'a {
     registry.providers.iter().filter(move |provider| {
-        provider.enabled && provider.api_key_issuers.iter().any(|own| own == iss)
+        provider.enabled
+            && provider.for_requests
+            && provider.api_key_issuers.iter().any(|own| own == iss)
     })
 }
 
@@ -60,7 +62,7 @@ fn candidates<'a>(
 ///
 /// # Errors
 /// [`Failure::Refused`] if it is none, or is good by the keys of two providers;
-/// [`Failure::Undecided`] if no provider's key verifies it and the keys of one cannot be obtained.
+/// [`Failure::Undecided`] if the keys of a provider that it could be of cannot be obtained.
 pub fn verify_api_key<K: KeyLookup>(
     token: &Unverified,
     registry: &Registry,
@@ -86,12 +88,12 @@ pub fn verify_api_key<K: KeyLookup>(
         }
     }
     match (found, undecided) {
-        (Some(provider), _) => {
+        (_, Some(why)) => Err(Failure::Undecided(why)),
+        (Some(provider), None) => {
             let role = role(claims, provider).map_err(|problem| refused(problem.of(None)))?;
             let provider = Arc::clone(provider);
             Ok(ApiKey { provider, role })
         }
-        (None, Some(why)) => Err(Failure::Undecided(why)),
         (None, None) => Err(refused(problem)),
     }
 }

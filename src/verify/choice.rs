@@ -3,7 +3,7 @@
 use super::refusal::Problem;
 use super::signature::{self, SignatureValid};
 use super::{KeyLookup, Reason, tenant};
-use crate::keys::{Algorithm, Key, KeySet, Kid, Thumbprint};
+use crate::keys::{Algorithm, Key, KeySet, Thumbprint};
 use crate::provider::{Provider, Registry};
 use crate::token::Unverified;
 use std::sync::Arc;
@@ -65,7 +65,7 @@ impl Choice<'_> {
         }
         let mut all_revoked = true;
         for key in candidates {
-            if self.is_revoked(key) {
+            if self.registry.is_key_revoked(self.provider, key) {
                 continue;
             }
             all_revoked = false;
@@ -79,22 +79,6 @@ impl Choice<'_> {
         } else {
             Judgement::BadSignature
         }
-    }
-
-    /// By its thumbprint, and by its id also when the token does not name it.
-    fn is_revoked(&self, key: &Key) -> bool {
-        let Choice {
-            provider, registry, ..
-        } = self;
-        if registry.revoked.is_empty() {
-            return false;
-        }
-        registry.is_thumbprint_revoked(provider, &key.thumbprint.to_string())
-            || key.kid.as_ref().is_some_and(|kid| {
-                registry.revoked.iter().any(|revoked| {
-                    provider.lists_issuer(&revoked.issuer) && Kid::new(&revoked.kid) == *kid
-                })
-            })
     }
 }
 

@@ -145,7 +145,7 @@ pub fn verify<K: KeyLookup, T: Trace>(
         let token_type = rules::token_type(header, None);
         judge.rule(Reason::TokenTypeNotAllowed, token_type, String::new)?;
         let problem = rules::no_provider(claims, registry, question);
-        judge.rule(Reason::UnknownIssuer, Err::<(), _>(problem), String::new)?;
+        return Err(judge.failed(problem).into());
     }
     let rules_of = provider.map(Arc::as_ref);
     let method = judge.rule(
@@ -233,13 +233,16 @@ impl<'a, T: Trace> Judge<'a, T> {
                 });
                 Ok(value)
             }
-            Err(problem) => {
-                let refusal = problem.of(self.provider);
-                self.trace
-                    .step(refusal.reason, false, &|| refusal.detail.clone());
-                Err(refusal)
-            }
+            Err(problem) => Err(self.failed(problem)),
         }
+    }
+
+    /// A rule failed.
+    fn failed(&mut self, problem: Problem) -> Refusal {
+        let refusal = problem.of(self.provider);
+        self.trace
+            .step(refusal.reason, false, &|| refusal.detail.clone());
+        refusal
     }
 
     /// Issuer, audience, authorized party, tenant, time, subject.
@@ -292,7 +295,7 @@ impl<'a, T: Trace> Judge<'a, T> {
     ) -> Result<Evidence, Failure<K::Undecided>> {
         let token = choice.token;
         if let Err(problem) = choice::named_key(token, choice.provider) {
-            self.rule(Reason::UnknownKey, Err::<(), _>(problem), String::new)?;
+            return Err(self.failed(problem).into());
         }
         let (key, signature) = match choice.judge(keys).map_err(Failure::Undecided)? {
             Judgement::Good(witness, thumbprint) => (Ok(()), Ok((witness, thumbprint))),

@@ -4,10 +4,10 @@ use crate::azure::{
     CLIENT, CONSUMERS, OTHER, TENANT, azure, for_several, of_tenant, of_version_1, version_1,
     version_2,
 };
-use crate::court::{Keys, QUESTION, judge, key_set};
+use crate::court::{Keys, QUESTION, judge, key_set, reason};
 use crate::page::Page;
 use crate::trial::{Draft, KEY, KID};
-use pg_third_party_auth::provider::{Issuer, KeyAddress, KeySource, Registry};
+use pg_third_party_auth::provider::{Issuer, KeyAddress, KeySource, Registry, Revocation};
 use pg_third_party_auth::verify::Reason;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -155,6 +155,54 @@ fn an_exact_issuer_goes_before_a_template() {
             let verified = judge(&text, &registry, &QUESTION, &mut known).expect("a good token");
             assert_eq!(verified.provider().name, name, "{tenant}");
         }
+    }
+}
+
+#[test]
+fn tokens_of_a_disabled_exact_issuer_do_not_fall_to_a_template() {
+    let several = azure().provider(|token| {
+        token.argument("name", json!("several"));
+        for_several(token, "organizations", &[TENANT, OTHER]);
+    });
+    let mut single = azure().provider(|token| token.argument("name", json!("single")));
+    single.enabled = false;
+    let registry = Registry {
+        providers: vec![Arc::new(several), Arc::new(single)],
+        ..Registry::default()
+    };
+    let mut draft = azure().draft(Page::read("azure").examples().remove(0));
+    of_tenant(&mut draft, TENANT);
+    let text = KEY.sign(&draft.header, &draft.claims);
+    let mut known = Keys::of("several", key_set(&[KEY.jwk(KID, None)]));
+    let verdict = reason(&text, &registry, &QUESTION, &mut known);
+    assert_eq!(verdict, Some(Reason::UnknownIssuer));
+}
+
+#[test]
+fn a_revocation_holds_for_a_tenant_and_for_its_template() {
+    let several = azure().provider(|token| for_several(token, "organizations", &[TENANT, OTHER]));
+    let single = azure().provider(|_| {});
+    let keys = key_set(&[KEY.jwk(KID, None)]);
+    for (registered_when_revoked, now) in [(&several, &single), (&single, &several)] {
+        let revoked = registered_when_revoked
+            .issuers
+            .iter()
+            .map(|issuer| Revocation {
+                issuer: issuer.as_str().to_owned(),
+                kid: KID.to_owned(),
+                thumbprint: None,
+            });
+        let registry = Registry {
+            providers: vec![Arc::new(now.clone())],
+            revoked: revoked.collect(),
+            ..Registry::default()
+        };
+        let mut draft = azure().draft(Page::read("azure").examples().remove(0));
+        of_tenant(&mut draft, TENANT);
+        let text = KEY.sign(&draft.header, &draft.claims);
+        let mut known = Keys::of(&now.name, keys.clone());
+        let verdict = reason(&text, &registry, &QUESTION, &mut known);
+        assert_eq!(verdict, Some(Reason::KeyRevoked));
     }
 }
 

@@ -27,6 +27,10 @@ mod privileges;
 mod refresh;
 /// What is registered or revoked counts at once, everywhere in its database and nowhere else.
 mod registry;
+/// What is in a statement stays out of the log.
+mod secrecy;
+/// The page about tests of policies, as it stands.
+mod testing;
 /// Which token is the request's.
 mod tokens;
 /// Servers that did not preload the library.

@@ -1,7 +1,7 @@
 //! `import_supabase_config()`: what a `config.toml` of the Supabase CLI names, registered.
 
 use super::super::call::{Call, Returned};
-use super::super::errors::SqlError;
+use super::super::errors::{self, SqlError};
 use super::{registration, triggers};
 use crate::c_function;
 use crate::provider::Row;
@@ -15,7 +15,7 @@ c_function!(
     /// entry what was done.
     third_party_auth_import_entries, pg_finfo_third_party_auth_import_entries, |call| {
         // The text may hold secrets.
-        entries(call).map_err(SqlError::hiding_the_statement)
+        errors::hidden(|| entries(call))
     }
 );
 
@@ -34,7 +34,8 @@ fn entries(call: Call) -> Returned {
         .detail(error.message)
         .hint("Give the text of supabase/config.toml as it is.")
     })?;
-    triggers::lock_registration(triggers::provider_table()?);
+    let table = triggers::provider_table()?;
+    triggers::lock_registration(table);
     let mut report = Vec::new();
     for entry in &entries {
         let existing = match entry.name() {
@@ -42,16 +43,30 @@ fn entries(call: Call) -> Returned {
             None => None,
         };
         let outcome = entry.apply(existing.as_ref());
-        match (outcome.action, outcome.row) {
-            (Action::Registered, Some(row)) => {
+        let taken = match &outcome.row {
+            Some(row) => triggers::owner_of_an_issuer(table, row)?,
+            None => None,
+        };
+        let (action, detail) = match (outcome.action, outcome.row, taken) {
+            (_, Some(_), Some((issuer, owner))) => (
+                Action::Missing,
+                format!(
+                    "issuer {issuer} belongs to provider \"{owner}\" already; nothing is changed"
+                ),
+            ),
+            (Action::Registered, Some(row), None) => {
                 registration::insert(&row)?;
                 triggers::warn_if_full(&row);
+                (Action::Registered, outcome.detail)
             }
-            (Action::Updated, Some(row)) => update(&row)?,
-            _ => {}
-        }
-        let action = outcome.action.as_str();
-        report.push(json!({"entry": entry.entry, "action": action, "detail": outcome.detail}));
+            (Action::Updated, Some(row), None) => {
+                update(&row)?;
+                (Action::Updated, outcome.detail)
+            }
+            (action, ..) => (action, outcome.detail),
+        };
+        let action = action.as_str();
+        report.push(json!({"entry": entry.entry, "action": action, "detail": detail}));
     }
     Ok(JsonB(Value::Array(report)).into_datum())
 }

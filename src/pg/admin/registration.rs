@@ -4,7 +4,7 @@
 
 use super::super::call::{self, Call, Returned};
 use super::super::catalog;
-use super::super::errors::SqlError;
+use super::super::errors::{self, SqlError};
 use super::super::registry;
 use super::{secrets, triggers};
 use crate::c_function;
@@ -19,7 +19,7 @@ c_function!(
     /// exactly there; answers its name.
     third_party_auth_register_provider, pg_finfo_third_party_auth_register_provider, |call| {
         // The statement may hold a secret.
-        register(call).map_err(SqlError::hiding_the_statement)
+        errors::hidden(|| register(call))
     }
 );
 
@@ -75,7 +75,7 @@ fn register(call: Call) -> Returned {
         enabled: true,
     };
     let wanted = row.clone().as_kept()?;
-    let secret = match call.argument::<String>(15).filter(|text| !text.is_empty()) {
+    let secret = match call.argument::<String>(15) {
         Some(text) => Some(secrets::of(&row, text)?),
         None => None,
     };

@@ -8,7 +8,7 @@ use super::super::registry::{self, Loaded};
 use super::super::{clock, keyring, shared};
 use crate::cache::source::Source;
 use crate::cache::waiters;
-use crate::keys::KeySet;
+use crate::keys::{EMPTY_SET, KeySet};
 use crate::provider::{Issuer, KeyAddress, KeySource, Provider};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -219,7 +219,13 @@ fn problem(
                 .to_owned(),
         );
     }
+    let has_secret = loaded.registry.secret_of(provider).is_some();
     match source {
+        Some(source)
+            if has_secret && keys.is_none() && source.last_error.as_str().contains(EMPTY_SET) =>
+        {
+            None
+        }
         Some(source) if !source.last_error.is_empty() => Some(format!(
             "the last fetch failed: {}. {}",
             source.last_error.as_str(),
@@ -259,18 +265,13 @@ fn known_keys() -> Result<
     for provider in &loaded.registry.providers {
         let keys: Option<Arc<KeySet>> = keyring::listed(provider).ok().flatten();
         for key in keys.iter().flat_map(|keys| &keys.keys) {
-            let thumbprint = key.thumbprint.to_string();
-            let by_kid = key
-                .kid
-                .as_ref()
-                .is_some_and(|kid| loaded.registry.is_kid_revoked(provider, kid.shown()));
             rows.push((
                 provider.name.clone(),
                 key.kid.as_ref().map(|kid| kid.shown().to_owned()),
                 key.algorithm.map(|algorithm| algorithm.name().to_owned()),
                 key.material.key_type().to_owned(),
-                thumbprint.clone(),
-                by_kid || loaded.registry.is_thumbprint_revoked(provider, &thumbprint),
+                key.thumbprint.to_string(),
+                loaded.registry.is_key_revoked(provider, key),
             ));
         }
     }

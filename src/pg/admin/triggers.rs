@@ -2,8 +2,9 @@
 
 use super::super::call::Call;
 use super::super::catalog::{self, Table, Tuple};
-use super::super::errors::{SqlError, advise};
-use super::super::{hooks, postgrest, registry, settings, shared};
+use super::super::errors::{self, SqlError, advise};
+use super::super::registry::SecretRow;
+use super::super::{hooks, registry, settings, shared};
 use super::secrets;
 use crate::c_function;
 use crate::provider::row::{Advice, AdviceLevel, Row};
@@ -51,7 +52,6 @@ c_function!(
         let fired = Fired::by(call, &[Table::Provider])?.each_row(false)?;
         fired.void_what_was_read();
         hooks::sync_at_commit();
-        postgrest::notify()?;
         if !fired.is_delete && !is_replaying() {
             one_provider_for_each_issuer(fired.relation, &registry::row(&fired.tuple()))?;
         }
@@ -77,10 +77,9 @@ c_function!(
     /// BEFORE INSERT OR UPDATE on `provider_secret`: judges the secret.
     third_party_auth_secret_check, pg_finfo_third_party_auth_secret_check, |call| {
         let fired = Fired::by(call, &[Table::ProviderSecret])?.each_row(true)?;
-        let (provider, secret) = registry::secret_row(&fired.tuple());
         // Its text is in the row that failed, which PostgreSQL would show.
-        secrets::judge(&provider, secret).map_err(SqlError::hiding_the_statement)?;
-        Ok(Some(fired.modified(&[])))
+        let issuer = errors::hidden(|| secrets::judge(&SecretRow::read(&fired.tuple())))?;
+        Ok(Some(fired.modified(&[("issuer", issuer.into_datum())])))
     }
 );
 
@@ -89,9 +88,9 @@ c_function!(
     third_party_auth_registry_changed, pg_finfo_third_party_auth_registry_changed, |call| {
         let fired = Fired::by(call, &Table::ALL)?;
         fired.void_what_was_read();
-        // The sync worker writes there, and says itself when keys have changed.
+        // The sync worker itself writes there.
         if Table::ProviderState.oid() != Some(fired.relation) {
-            postgrest::notify()?;
+            hooks::sync_at_commit();
         }
         Ok(Some(pg_sys::Datum::null()))
     }
@@ -200,15 +199,25 @@ fn one_provider_for_each_issuer(relation: pg_sys::Oid, row: &Row) -> Result<(), 
     lock_registration(relation);
     // SAFETY: makes the row that fired the trigger visible to the scan.
     unsafe { pg_sys::CommandCounterIncrement() };
+    match owner_of_an_issuer(relation, row)? {
+        None => Ok(()),
+        Some((issuer, owner)) => Err(taken(&issuer, &owner, &row.name)),
+    }
+}
+
+/// An issuer of the row that another provider has, and that provider's name.
+pub fn owner_of_an_issuer(
+    relation: pg_sys::Oid,
+    row: &Row,
+) -> Result<Option<(String, String)>, SqlError> {
     let own = row.all_issuers()?;
     let others = catalog::rows(relation, registry::issuers_row)?;
-    for other in others.iter().filter(|other| other.name != row.name) {
+    let mut others = others.into_iter().filter(|other| other.name != row.name);
+    Ok(others.find_map(|other| {
         let theirs = other.all_issuers().unwrap_or_default();
-        if let Some(issuer) = own.iter().find(|issuer| theirs.contains(issuer)) {
-            return Err(taken(issuer, &other.name, &row.name));
-        }
-    }
-    Ok(())
+        let issuer = own.iter().find(|issuer| theirs.contains(issuer))?;
+        Some((issuer.clone(), other.name))
+    }))
 }
 
 fn taken(issuer: &str, one: &str, other: &str) -> SqlError {

@@ -7,7 +7,7 @@ use super::super::{catalog, clock, postgrest, registry, shared};
 use crate::cache::databases::{self, CATALOG};
 use crate::cache::record::Record;
 use crate::cache::source::Source;
-use crate::keys::{Key, KeySet, MAX_KEYS};
+use crate::keys::{Key, MAX_KEYS};
 use crate::provider::{KeyAddress, KeySource};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::datum::{DatumWithOid, JsonString};
@@ -132,8 +132,6 @@ fn carry(database: u32) -> Vec<Write> {
     }
     keep_triggers_always_on();
     let mut writes = Vec::new();
-    let stored = registry::stored().ok();
-    let mut has_other_keys = false;
     for address in wanted {
         let Some(write) = unwritten(database, address) else {
             continue;
@@ -145,10 +143,6 @@ fn carry(database: u32) -> Vec<Write> {
             .providers
             .iter()
             .filter(|one| uses(&one.keys));
-        has_other_keys |= providers.clone().any(|one| {
-            let stored = stored.as_ref().and_then(|stored| stored.get(&one.name));
-            stored.is_none_or(|stored| !are_same(&stored.keys, &write.keys))
-        });
         let missing: Vec<_> = providers.filter(|one| !store(&one.name, &write)).collect();
         let is_written = missing.is_empty()
             || (misses_row_again(database, &write)
@@ -159,15 +153,22 @@ fn carry(database: u32) -> Vec<Write> {
             writes.push(write);
         }
     }
-    if has_other_keys && postgrest::notify().is_err() {
-        fail("PostgREST cannot be notified");
-    }
+    tell_postgrest(database);
     writes
 }
 
-fn are_same(stored: &KeySet, keys: &[Key]) -> bool {
-    let stored = stored.keys.iter().map(|key| key.to_jwk());
-    stored.eq(keys.iter().map(Key::to_jwk))
+/// PostgREST asks for its configuration again when what it was given has changed: so it follows rotations,
+/// registrations and revocations without a restart. Sent from here and not by whoever changes something,
+/// because a transaction that notifies cannot be prepared.
+fn tell_postgrest(database: u32) {
+    let Ok(digest) = postgrest::digest() else {
+        return;
+    };
+    let is_news =
+        shared::locked(|state| databases::is_news(&mut state.header.databases, database, digest));
+    if is_news == Some(true) {
+        run("SELECT pg_catalog.pg_notify('pgrst', 'reload config')", &[]);
+    }
 }
 
 fn unwritten(database: u32, address: KeyAddress) -> Option<Write> {

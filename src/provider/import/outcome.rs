@@ -129,7 +129,8 @@ fn update(existing: &Row, options: &Map<String, Value>) -> Result<Outcome, RowEr
     })
 }
 
-/// What may belong to the provider as it was before: its keys, and further issuers.
+/// What may belong to the provider as it was before: its keys, and further issuers. (A secret does not
+/// follow it to another issuer.)
 fn kept_columns(row: &Row) -> Vec<&'static str> {
     let columns = [
         ("jwks", row.jwks.is_some()),

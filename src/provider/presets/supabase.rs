@@ -55,13 +55,6 @@ fn identity(options: &Options<'_>) -> Result<Identity, OptionError> {
         "Give the iss of the anon and service keys: 'supabase' when hosted, 'supabase-demo' in the \
          defaults of the CLI, '{}' for none.",
     )?;
-    if api_key_issuers.iter().any(|own| own == issuer) {
-        return Err(OptionError::new(
-            "api_key_issuers",
-            "api_key_issuers names jwt_issuer itself: API keys and users' tokens could not be told apart",
-            "Leave jwt_issuer out of api_key_issuers.",
-        ));
-    }
     Ok(Identity {
         api_key_issuers,
         ..Identity::new(issuer, keys)

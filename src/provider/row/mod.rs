@@ -216,6 +216,20 @@ impl Row {
                 issuers.push(issuer);
             }
         }
+        let keys = &identity.api_key_issuers;
+        if let Some(both) = issuers
+            .iter()
+            .find(|one| keys.iter().any(|key| one.matches(key)))
+        {
+            return Err(error(
+                "api_key_issuers",
+                format!(
+                    "\"{}\" cannot be the issuer of API keys and of users' tokens",
+                    shown(both.as_str())
+                ),
+                "Leave the issuer of users' tokens out of api_key_issuers.",
+            ));
+        }
         let too_long = |issuer: &&Issuer| issuer.as_str().len() > MAX_ISSUER_BYTES;
         match issuers.iter().find(too_long) {
             None => Ok(issuers),

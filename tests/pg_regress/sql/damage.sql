@@ -65,6 +65,16 @@ from third_party_auth.provider, jsonb_array_elements(jwks::jsonb -> 'keys') k
 where name = 'new';
 rollback;
 
+-- A row that no check has seen, and that cannot even be read: it alone verifies nothing.
+begin;
+set local session_replication_role = replica;
+insert into third_party_auth.provider (name, kind, allowed_roles, algorithms, for_requests, options)
+values ('odd', 'oidc', '{authenticated}', '{RS256}', true, '{"issuer": 1e400}');
+reset session_replication_role;
+select verify_third_party_jwt(:'oidc_user')->>'sub' as sub;
+select provider, problem from third_party_auth.status where provider = 'odd';
+rollback;
+
 -- Arguments of any length: an error repeats a line of them at most.
 select third_party_auth.revoke_key('oidc', repeat('x', 1025));
 select third_party_auth.add_oidc('https://new.example.com', name => 'new', default_role => repeat('x', 10000), audiences => '{a}');

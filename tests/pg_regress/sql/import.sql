@@ -57,7 +57,7 @@ savepoint broken;
 select * from import_supabase_config(E'[auth.third_party.firebase]\nenabled = true\nproject_id = "ü" oops\n');
 \echo :SQLSTATE
 rollback to broken;
--- A conflict with a provider of another name undoes all of it.
+-- An issuer of a provider of another name stays there.
 select count(*) from add_oidc('https://securetoken.google.com/my-project', name => 'mine', audiences => '{my-project}');
 select * from import_supabase_config($$
 [auth.third_party.aws_cognito]

@@ -76,8 +76,31 @@ select provider, problem from add_supabase('https://legacy.supabase.co/auth/v1',
     jwt_secret => :'supabase_secret');
 select verify_third_party_jwt(:'legacy_user')->>'sub' as sub;
 
+-- It does not follow its provider to another issuer, nor back from another kind.
+savepoint moved;
+update provider set options = '{"jwt_issuer": "https://other.supabase.co/auth/v1"}' where name = 'legacy';
+select provider, problem from status where provider = 'legacy';
+select verify_third_party_jwt(:'legacy_moved');
+\echo :SQLSTATE
+rollback to moved;
+update provider set kind = 'oidc', options = '{"issuer": "https://legacy.supabase.co/auth/v1"}', any_audience = true,
+    allowed_roles = '{authenticated}' where name = 'legacy';
+select provider, problem from status where provider = 'legacy';
+select verify_third_party_jwt(:'legacy_user');
+\echo :SQLSTATE
+rollback to moved;
+
 -- Plain SQL is judged too, and only kind supabase can have one.
 insert into provider_secret values ('oidc', :'supabase_secret');
+\echo :SQLSTATE
+rollback to other;
+insert into provider_secret values (null, :'supabase_secret');
+\echo :SQLSTATE
+rollback to other;
+insert into provider_secret values ('nobody', :'supabase_secret');
+\echo :SQLSTATE
+rollback to other;
+select add_supabase('https://x.supabase.co/auth/v1', name => 'x', jwt_secret => '', jwks => :'supabase_jwks');
 \echo :SQLSTATE
 rollback to other;
 update provider_secret set secret = 'short';
@@ -90,6 +113,17 @@ rollback to other;
 -- A setting that everyone reads is no place for it.
 delete from provider_secret;
 set local app.settings.jwt_secret = :'supabase_secret';
+select provider from add_supabase('https://legacy.supabase.co/auth/v1', name => 'legacy', jwks => :'supabase_jwks',
+    jwt_secret => :'supabase_secret');
+
+-- Nor is it safe from those whom Row Level Security does not bind, and in a publication of everything.
+delete from provider_secret;
+reset app.settings.jwt_secret;
+create role everything bypassrls;
+grant pg_read_all_data to everything;
+set local client_min_messages = error;
+create publication everything for all tables;
+set local client_min_messages = notice;
 select provider from add_supabase('https://legacy.supabase.co/auth/v1', name => 'legacy', jwks => :'supabase_jwks',
     jwt_secret => :'supabase_secret');
 

@@ -1,0 +1,62 @@
+//! Requests of an application and of nobody: those without a token, and those with an API key alone.
+
+use super::errors::{SqlError, Undecided};
+use super::keyring::Keyring;
+use super::request::Token;
+use super::session::{self, Decision};
+use super::{registry, settings};
+use crate::token::Claims;
+use crate::verify::{self, ApiKey, Failure, Reason, Refusal};
+
+/// Whether the request carries no token, or an API key of the role `anon` alone.
+///
+/// # Errors
+/// 58000 when it cannot be decided.
+pub fn is_anonymous(decision: &Decision) -> Result<bool, SqlError> {
+    let is_without_token = decision.verified.is_none() && decision.refusal.is_none();
+    Ok(is_without_token || of(decision)?.is_some_and(|key| key.role() == "anon"))
+}
+
+/// What the refused token of a decision is as an API key; `None`: it is none.
+///
+/// # Errors
+/// 58000 when it cannot be decided.
+pub fn of(decision: &Decision) -> Result<Option<ApiKey>, SqlError> {
+    let is_refused = |refusal: &Refusal| refusal.reason == Reason::UnknownIssuer;
+    if !decision.refusal.as_ref().is_some_and(is_refused) {
+        return Ok(None);
+    }
+    if let Some(known) = decision.api_key.get() {
+        return Ok(known.clone());
+    }
+    let found = match session::decided_token() {
+        Token::None | Token::Conflicting => None,
+        Token::Raw(text) => judge(&text, decision.now)?,
+        Token::GatewayClaims(payload) => judge_gateway_claims(payload, decision.now),
+    };
+    Ok(decision.api_key.get_or_init(|| found).clone())
+}
+
+/// Only with keys that are there: an API key's issuer selects no provider that could be asked.
+fn judge(text: &str, now: f64) -> Result<Option<ApiKey>, SqlError> {
+    let loaded = registry::current()?;
+    let judged = session::with_recent(|recent| {
+        let token = recent.find_or_parse(text).map_err(Failure::Refused)?;
+        let mut keys = Keyring::new(&loaded, recent).without_waiting();
+        verify::verify_api_key(&token, &loaded.registry, now, &mut keys)
+    });
+    match judged {
+        Ok(key) => Ok(Some(key)),
+        Err(Failure::Refused(_)) => Ok(None),
+        // Whose keys they are is not for the caller to know: the token has not shown that it is theirs.
+        Err(Failure::Undecided(_)) => Err(Undecided::KeysOfApiKeys.into()),
+    }
+}
+
+/// Nothing raises here.
+fn judge_gateway_claims(payload: String, now: f64) -> Option<ApiKey> {
+    let loaded = registry::current().ok()?;
+    let claims = (payload.len() <= settings::max_token_bytes()).then(|| Claims::parse(payload));
+    let claims = claims?.ok()?;
+    verify::verify_gateway_api_key(&claims, &loaded.registry, now).ok()
+}

@@ -63,6 +63,11 @@ pub enum Undecided {
         /// The provider.
         provider: String,
     },
+    /// The key is not among the known ones, and only looking does not fetch.
+    NotAmongKnown {
+        /// The provider.
+        provider: String,
+    },
     /// An API key may be signed with keys that are not there.
     KeysOfApiKeys,
     /// Somebody holds a lock on the registry.
@@ -75,7 +80,9 @@ impl Undecided {
     /// The reason code.
     pub fn code(&self) -> &'static str {
         match self {
-            Undecided::KeysNotFetched { .. } | Undecided::KeysOfApiKeys => "keys_not_fetched",
+            Undecided::KeysNotFetched { .. }
+            | Undecided::NotAmongKnown { .. }
+            | Undecided::KeysOfApiKeys => "keys_not_fetched",
             Undecided::KeysStale { .. } => "keys_stale",
             Undecided::TooManyWaiters { .. } => "too_many_waiters",
             Undecided::BudgetSpent { .. } => "budget_spent",
@@ -89,6 +96,7 @@ impl Undecided {
     fn provider(&self) -> Option<&str> {
         match self {
             Undecided::KeysNotFetched { provider, .. }
+            | Undecided::NotAmongKnown { provider }
             | Undecided::KeysStale { provider, .. }
             | Undecided::TooManyWaiters { provider }
             | Undecided::BudgetSpent { provider }
@@ -115,6 +123,10 @@ impl Undecided {
                     None => "the keys of this provider are not fetched yet".into(),
                 },
                 status.into(),
+            ),
+            Undecided::NotAmongKnown { .. } => (
+                "the token's key is not among the known keys of this provider".into(),
+                "A request with this token has them fetched once, to see whether the key is new.".into(),
             ),
             Undecided::KeysOfApiKeys => (
                 "the keys that the API key may be signed with are not there".into(),

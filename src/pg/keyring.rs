@@ -154,6 +154,11 @@ impl Keyring<'_> {
                 uncommitted: true,
             });
         }
+        if !self.may_wait && known(provider, address)?.is_some() {
+            return Err(Undecided::NotAmongKnown {
+                provider: provider.name.clone(),
+            });
+        }
         if !self.may_wait || !shared::has_fetcher() {
             return Err(not_fetched(provider, last_error(address)));
         }

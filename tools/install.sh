@@ -19,7 +19,7 @@ for directory in "$("$config" --pkglibdir)" "$("$config" --sharedir)/extension";
 done
 cargo pgrx install --release --pg-config "$config" "${sudo[@]}"
 
-# The features of the build before, so that there is less to build.
+# Builds the dependencies once more, because cargo-pgrx has linker flags that no program can be linked with.
 cargo build --release --no-default-features --features "pg$PG" --example mint
 bin=$("$config" --bindir)
 sudo=()

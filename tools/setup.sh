@@ -9,7 +9,10 @@
 #   libclang-dev                       the bindings to PostgreSQL's headers
 #   pkg-config, libssl-dev             cargo-pgrx
 #   postgresql-15, …-server-dev-15     the server, pg_regress and the headers
-PACKAGES=(gcc libc6-dev libclang-dev libssl-dev pkg-config "postgresql-$PG" "postgresql-server-dev-$PG")
+#   postgresql-15-pgtap                the example of a test of policies in docs/testing.md
+#   pgbouncer                          the pooler that tests put in front of servers of theirs
+PACKAGES=(gcc libc6-dev libclang-dev libssl-dev pkg-config
+    "postgresql-$PG" "postgresql-server-dev-$PG" "postgresql-$PG-pgtap" pgbouncer)
 # `cargo pgrx test --runas` calls sudo, for root too.
 if [ "$(id -u)" = 0 ]; then
     PACKAGES+=(sudo)
@@ -71,6 +74,25 @@ apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
 }
 
+# Debian's package starts a pooler, now and whenever the machine starts. Nobody asked for one here.
+# invoke-rc.d asks policy-rc.d whether it may start a service, and 101 is no. A policy that the machine
+# has already stays, whatever it says.
+install_pgbouncer() {
+    local policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then
+        apt_install pgbouncer
+    else
+        (
+            trap 'as_root rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+            as_root chmod 755 "$policy"
+            apt_install pgbouncer
+        )
+    fi
+    as_root service pgbouncer stop
+    as_root update-rc.d pgbouncer disable
+}
+
 install_packages() {
     local missing
     mapfile -t missing < <(missing_packages)
@@ -80,6 +102,9 @@ install_packages() {
         fi
         say "Debian packages: ${missing[*]}"
         as_root apt-get update -q
+        if [[ " ${missing[*]} " == *" pgbouncer "* ]]; then
+            install_pgbouncer
+        fi
         if [[ " ${missing[*]} " == *" postgresql-$PG "* ]]; then
             apt_install postgresql-common
             without_main_cluster apt_install "${missing[@]}"

@@ -69,6 +69,31 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/install/enforcement.sql", name = "enforcement");
 extension_sql_file!(
+    "../sql/install/guard_parts.sql",
+    name = "guard_parts",
+    requires = ["enforcement"]
+);
+extension_sql_file!(
+    "../sql/install/guard_checks.sql",
+    name = "guard_checks",
+    requires = ["guard_parts"]
+);
+extension_sql_file!(
+    "../sql/install/guard_status.sql",
+    name = "guard_status",
+    requires = ["guard_checks"]
+);
+extension_sql_file!(
+    "../sql/install/guards.sql",
+    name = "guards",
+    requires = ["guard_status"]
+);
+extension_sql_file!(
+    "../sql/install/guard_events.sql",
+    name = "guard_events",
+    requires = ["guards"]
+);
+extension_sql_file!(
     "../sql/install/privileges.sql",
     name = "privileges",
     finalize

@@ -40,12 +40,14 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA third_party_auth FROM PUBLIC;
 -- Everyone may ask why the own request is refused, and has to be able to pass what stops requests.
 GRANT USAGE ON SCHEMA third_party_auth TO PUBLIC;
 GRANT EXECUTE ON FUNCTION third_party_auth.explain(), third_party_auth.check_request(),
-    third_party_auth.authenticate(text), third_party_auth.is_anonymous_request() TO PUBLIC;
+    third_party_auth.authenticate(text), third_party_auth.is_anonymous_request(),
+    third_party_auth.refuse_truncate() TO PUBLIC;
 
 -- pg_monitor reads the views, and so runs what they are made of.
-GRANT SELECT ON third_party_auth.status, third_party_auth.signing_key, third_party_auth.worker TO pg_monitor;
+GRANT SELECT ON third_party_auth.status, third_party_auth.signing_key, third_party_auth.worker,
+    third_party_auth.guard_status TO pg_monitor;
 GRANT EXECUTE ON FUNCTION third_party_auth.provider_status(), third_party_auth.known_keys(),
-    third_party_auth.worker_status() TO pg_monitor;
+    third_party_auth.worker_status(), third_party_auth.guard_report() TO pg_monitor;
 
 -- Policies run as whoever asks. (@extschema@ may be any schema.)
 GRANT EXECUTE ON FUNCTION

@@ -5,22 +5,42 @@
 /// A server of a test's own.
 #[path = "../support/cluster.rs"]
 mod cluster;
+/// What the gateways of a Supabase send.
+mod gateways;
 /// Key pairs and tokens.
 #[path = "../common/mint.rs"]
 #[allow(dead_code)]
 mod mint;
+/// A page of the documentation.
+mod page;
 /// A server, an identity provider and their tokens, as most tests want them.
 mod setting;
 /// An identity provider that behaves, or does not.
 #[path = "../support/mod.rs"]
 mod support;
+/// Tokens that are signed with a secret.
+#[path = "../common/symmetric.rs"]
+#[allow(dead_code)]
+mod symmetric;
 
+/// Policies that were written for Supabase run on a plain PostgreSQL.
+mod auth_schema;
+/// authenticate() holds for a transaction, and for nothing else.
+mod direct;
+/// The pages about Supabase, PostgREST and direct connections, as they stand.
+mod documents;
 /// Keys outlive crashes, restarts and the loss of the network; standbys have them.
 mod keys_survive;
 /// For how long a token is the request's.
 mod lifetime;
 /// However much is asked of the server, a provider is asked rarely, and nobody else waits.
 mod limits;
+/// Behind a pooler every answer is of the client's own token.
+mod pooler;
+/// check_request(), as PostgREST calls it.
+mod postgrest;
+/// PostgREST has the keys, and hears of new ones.
+mod postgrest_keys;
 /// Whoever may not change what is trusted cannot.
 mod privileges;
 /// Keys come, change and go as their provider says.
@@ -29,6 +49,8 @@ mod refresh;
 mod registry;
 /// What is in a statement stays out of the log.
 mod secrecy;
+/// Behind Storage and Realtime.
+mod supabase;
 /// The page about tests of policies, as it stands.
 mod testing;
 /// Which token is the request's.

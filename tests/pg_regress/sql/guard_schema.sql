@@ -196,6 +196,26 @@ create table brief.note (id int);
 select state, problem from third_party_auth.guard_status where "table" = 'note';
 rollback;
 select state, problem from third_party_auth.guard_status where "table" = 'note';
+-- Also where nobody noticed that it was dropped.
+alter event trigger third_party_auth_guard_drop disable;
+drop table brief.note;
+alter event trigger third_party_auth_guard_drop enable always;
+select table_name from third_party_auth.guard where table_name = 'note';
+create table brief.note (id int);
+select state, problem from third_party_auth.guard_status where "table" = 'note';
+alter event trigger third_party_auth_guard_drop disable;
+drop table brief.note;
+alter event trigger third_party_auth_guard_drop enable always;
+alter table elsewhere.parted_2 rename to note;
+alter table elsewhere.note enable row level security;
+alter table elsewhere.note set schema brief;
+select state, problem from third_party_auth.guard_status where "table" = 'note';
+select enabled_rls from third_party_auth.guard where table_name = 'note';
+alter event trigger third_party_auth_guard_drop disable;
+drop table brief.note;
+alter event trigger third_party_auth_guard_drop enable always;
+alter table brief.kept rename to note;
+select state, problem from third_party_auth.guard_status where "table" = 'note';
 
 set client_min_messages = warning;
 drop view test.guard;

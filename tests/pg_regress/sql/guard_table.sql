@@ -71,6 +71,7 @@ alter table "Guarded ""Schema"""."a.b 'c'" rename to plain;
 alter schema "Guarded ""Schema""" rename to renamed;
 select * from third_party_auth.guard_status;
 alter index renamed.plain rename to "Again";
+select schema, "table", state from third_party_auth.guard_status;
 alter table renamed."Again" set schema guarded;
 select * from third_party_auth.guard_status;
 set quote_all_identifiers = on;
@@ -111,6 +112,7 @@ select * from third_party_auth.guard_table('guarded.parent', '{oidc}', rls_off =
 alter table guarded.parent attach partition elsewhere.leaf_3 for values in (3);
 create table guarded.leaf_4 partition of guarded.parent for values in (4);
 create schema third create table leaf_5 partition of guarded.parent for values in (5);
+select state, problem from third_party_auth.guard_status where "table" = 'leaf_5';
 create table elsewhere.subtree (id int) partition by list (id);
 create table elsewhere.leaf_6 partition of elsewhere.subtree for values in (6);
 alter table guarded.parent attach partition elsewhere.subtree for values in (6);

@@ -68,6 +68,8 @@ CREATE TABLE third_party_auth.provider_secret (
     issuer   text NOT NULL
 );
 ALTER TABLE third_party_auth.provider_secret ENABLE ROW LEVEL SECURITY;
+-- ANALYZE must not copy secrets into pg_statistic, which has other readers.
+ALTER TABLE third_party_auth.provider_secret ALTER COLUMN secret SET STATISTICS 0;
 
 SELECT pg_catalog.pg_extension_config_dump('third_party_auth.provider', '');
 SELECT pg_catalog.pg_extension_config_dump('third_party_auth.revoked', '');

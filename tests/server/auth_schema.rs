@@ -175,7 +175,7 @@ fn functions_that_exist_are_not_replaced() {
     let (code, error) = failure(owner.batch_execute(CREATE));
     assert_eq!(
         (code.as_str(), error.message()),
-        ("42723", "function auth.uid() exists already")
+        ("42710", "function auth.uid() exists already")
     );
     assert!(error.hint().is_some());
     let functions = "SELECT count(*)::text FROM pg_proc WHERE pronamespace = 'auth'::regnamespace";
@@ -183,7 +183,7 @@ fn functions_that_exist_are_not_replaced() {
     owner.batch_execute("DROP FUNCTION auth.uid()").unwrap();
     owner.batch_execute(CREATE).unwrap();
     assert_eq!(text(&mut owner, functions).unwrap(), "4");
-    assert_eq!(failure(owner.batch_execute(CREATE)).0, "42723");
+    assert_eq!(failure(owner.batch_execute(CREATE)).0, "42710");
     let mut app = cluster.connect("app", "postgres");
     assert_eq!(failure(app.batch_execute(CREATE)).0, "42501");
 }

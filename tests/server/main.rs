@@ -29,6 +29,8 @@ mod auth_schema;
 mod direct;
 /// The pages about Supabase, PostgREST and direct connections, as they stand.
 mod documents;
+/// Guards outlive dumps and restores, and no table slips past them.
+mod guards;
 /// Keys outlive crashes, restarts and the loss of the network; standbys have them.
 mod keys_survive;
 /// For how long a token is the request's.

@@ -55,6 +55,11 @@ rollback to other;
 select count(*) filter (where p::text like '%golden tests%') as in_providers from provider p;
 select count(*) filter (where s::text like '%golden tests%') as in_status from status s;
 select count(*) filter (where e::text like '%golden tests%') as in_explain from explain(:'legacy_user') e;
+select provider from add_supabase('https://second.supabase.co/auth/v1', name => 'second', jwks => :'supabase_jwks',
+    jwt_secret => 'another secret of the golden tests, and long enough');
+analyze provider_secret;
+select count(*) as in_statistics from pg_statistic
+where starelid = 'provider_secret'::regclass and staattnum = 2;
 create role reader;
 grant pg_read_all_data, pg_monitor to reader;
 set local role reader;

@@ -5,7 +5,7 @@ use crate::gateways::{
     sign_with_secret, user,
 };
 use crate::mint::encode;
-use crate::setting::{Setting, Signer, add_oidc, failure, text};
+use crate::setting::{Setting, Signer, failure, text};
 use crate::support::Behaviour;
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::{Client, NoTls};

@@ -10,9 +10,10 @@
 #   pkg-config, libssl-dev             cargo-pgrx
 #   postgresql-15, …-server-dev-15     the server, pg_regress and the headers
 #   postgresql-15-pgtap                the example of a test of policies in docs/testing.md
+#   postgresql-15-cron                 jobs on guarded tables
 #   pgbouncer                          the pooler that tests put in front of servers of theirs
 PACKAGES=(gcc libc6-dev libclang-dev libssl-dev pkg-config
-    "postgresql-$PG" "postgresql-server-dev-$PG" "postgresql-$PG-pgtap" pgbouncer)
+    "postgresql-$PG" "postgresql-server-dev-$PG" "postgresql-$PG-pgtap" "postgresql-$PG-cron" pgbouncer)
 # `cargo pgrx test --runas` calls sudo, for root too.
 if [ "$(id -u)" = 0 ]; then
     PACKAGES+=(sudo)

@@ -45,6 +45,10 @@ SELECT pg_catalog.pg_extension_config_dump('third_party_auth.guard', '');
 -- guards of before (REPEATABLE READ) notices when it creates a table.
 CREATE TABLE third_party_auth.guard_change (number bigint NOT NULL);
 INSERT INTO third_party_auth.guard_change VALUES (0);
+CREATE TRIGGER refuse_unless_granted BEFORE INSERT OR UPDATE OR DELETE ON third_party_auth.guard
+    EXECUTE FUNCTION third_party_auth.refuse_unless_granted();
+CREATE TRIGGER refuse_unless_granted BEFORE INSERT OR UPDATE OR DELETE ON third_party_auth.guard_change
+    EXECUTE FUNCTION third_party_auth.refuse_unless_granted();
 
 -- The names of what guards are made of, where guard_table() and guard_status look for them.
 CREATE FUNCTION third_party_auth.guard_name() RETURNS name

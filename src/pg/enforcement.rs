@@ -26,11 +26,11 @@ c_function!(
         if let Some(token) = &decision.verified {
             return same_role(token, &role).map(|()| None);
         }
-        if let Some(key) = api_key::of(&decision).map_err(unavailable)? {
-            return match key.role() == role {
-                true => Ok(None),
-                false => Err(another_role(key.role(), &role)),
-            };
+        match api_key::of(&decision).map_err(unavailable)? {
+            Some(Ok(key)) if key.role() == role => return Ok(None),
+            Some(Ok(key)) => return Err(another_role(key.role(), &role)),
+            Some(Err(refusal)) => return Err(unauthorized(&refusal)),
+            None => {}
         }
         match &decision.refusal {
             Some(refusal) => Err(unauthorized(refusal)),

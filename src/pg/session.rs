@@ -12,7 +12,7 @@ use super::request::{self, Token};
 use super::{api_key, claims, clock, registry, settings};
 use crate::policy::{self, email, organization, second_factor};
 use crate::token::{Claims, TokenError};
-use crate::verify::{self, ApiKey, Failure, Purpose, Question, Reason, Refusal, Verified};
+use crate::verify::{self, Failure, Purpose, Question, Reason, Refusal, Verified};
 use pgrx::{IntoDatum, PgMemoryContexts, pg_sys};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ptr;
@@ -97,7 +97,7 @@ pub struct Decision {
     /// Why not, if there is one.
     pub refusal: Option<Refusal>,
     /// What it is as an API key, once that was asked.
-    pub(super) api_key: OnceCell<Option<ApiKey>>,
+    pub(super) api_key: OnceCell<Option<api_key::Judged>>,
     /// When it was judged, in seconds since 1970.
     pub now: f64,
 }

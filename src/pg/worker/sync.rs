@@ -280,7 +280,7 @@ fn transaction<R>(
     // Before the transaction begins, because some of them only count for the next one.
     for (name, value) in [
         (c"synchronous_commit", c"off"),
-        (c"lock_timeout", c"1s"),
+        (c"lock_timeout", c"100ms"),
         (c"search_path", c"pg_catalog, pg_temp"),
         (c"default_transaction_read_only", c"off"),
         (c"default_transaction_isolation", c"read committed"),

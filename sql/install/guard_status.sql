@@ -81,7 +81,9 @@ CREATE FUNCTION third_party_auth.guard_alterations()
         (t.condition IS NOT NULL AND pg_get_triggerdef(g.oid) <> third_party_auth.guard_trigger(t.relation, t.condition),
          'altered', 'the TRUNCATE trigger asks something else', NULL),
         ((t.kept).force AND NOT t.forced, 'altered', 'row level security is not forced any more', NULL),
-        ((t.kept).opened AND o.oid IS NULL, 'altered', 'the permissive policy of rls_off => ''open'' is missing', NULL)
+        (o.oid IS NOT NULL AND NOT coalesce((t.kept).opened, false), 'altered',
+         'a permissive policy of rls_off => ''open'' is there, and no guard asks for it: whoever has a token sees every row',
+         'DROP POLICY ' || quote_ident(o.polname) || ' ON ' || t.relation::regclass)
     ) AS found (holds, state, problem, advice)
     WHERE found.holds
     $$;
@@ -97,8 +99,9 @@ CREATE FUNCTION third_party_auth.guard_detours()
     -- Whoever has the owner's rights. Superusers are not named: nothing binds them.
     SELECT t.relation, 'open',
            'row level security does not bind the owner, and these roles can log in as it: ' || logins.names,
-           'Guard it with force => true, or: ALTER TABLE ' || t.relation::regclass || ' OWNER TO a role that nobody logs in as'
-    FROM guarded t,
+           CASE WHEN o.rolbypassrls THEN 'Let nobody log in as it whom you do not trust: it has BYPASSRLS'
+                ELSE 'Guard it with force => true, or let nobody log in as it whom you do not trust' END
+    FROM guarded t JOIN pg_roles o ON o.oid = t.owner,
     LATERAL (SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname COLLATE "C") FROM pg_roles r
              WHERE r.rolcanlogin AND NOT r.rolsuper AND pg_has_role(r.oid, t.owner, 'MEMBER')) AS logins (names)
     WHERE NOT t.forced AND logins.names IS NOT NULL
@@ -129,7 +132,10 @@ CREATE FUNCTION third_party_auth.guard_detours()
               UNION ALL
               SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped) AS acls (acl),
              aclexplode(acls.acl) AS a
+        LEFT JOIN pg_roles r ON r.oid = a.grantee
+        -- Whom row level security does not bind is named above.
         WHERE a.privilege_type IN ('TRUNCATE', 'TRIGGER', 'REFERENCES') AND a.grantee <> t.owner
+          AND NOT coalesce(r.rolsuper OR r.rolbypassrls OR pg_has_role(r.oid, t.owner, 'USAGE'), false)
     ) AS g
     GROUP BY t.relation, g.privilege_type
     UNION ALL
@@ -153,6 +159,13 @@ CREATE FUNCTION third_party_auth.guard_detours()
        OR (o.rolsuper OR o.rolbypassrls OR pg_has_role(o.oid, t.owner, 'USAGE') AND NOT t.forced)
           AND NOT EXISTS (SELECT FROM pg_options_to_table(v.reloptions)
                           WHERE option_name = 'security_invoker' AND option_value::boolean)
+    UNION ALL
+    -- A parent shows the rows of its children by its own policies.
+    SELECT t.relation, 'open',
+           format('%s, which it belongs to, shows its rows and is not guarded', i.inhparent::regclass),
+           format('SELECT * FROM third_party_auth.guard_table(%L)', i.inhparent::regclass)
+    FROM guarded t JOIN pg_inherits i ON i.inhrelid = t.relation
+    WHERE i.inhparent NOT IN (SELECT g.relation FROM guarded g)
     UNION ALL
     SELECT t.relation, 'open',
            format('subscription %I writes to it, whatever tokens there are', s.subname),
@@ -224,11 +237,18 @@ CREATE FUNCTION third_party_auth.guard_report()
                'ALTER EVENT TRIGGER ' || quote_ident(w.name) || ' ENABLE ALWAYS'
         FROM (VALUES
             ('third_party_auth_guard', 'new tables are not guarded'),
+            ('third_party_auth_guard_yield', 'new tables stay open although they have policies of their own'),
             ('third_party_auth_guard_rename', 'schemas that are renamed are lost sight of'),
             ('third_party_auth_guard_drop', 'tables that are gone stay on the list'),
             ('third_party_auth_guard_trigger', 'the privilege TRIGGER is enough to put the guard''s aside')) AS w (name, purpose)
         WHERE EXISTS (SELECT FROM third_party_auth.guard)
           AND NOT EXISTS (SELECT FROM pg_event_trigger e WHERE e.evtname = w.name AND e.evtenabled = 'A')
+        UNION ALL
+        SELECT NULL, NULL, 'altered',
+               format('schema %I is on the list of guards and does not exist: the next one of that name will be guarded', g.schema_name),
+               format('If it shall not: DELETE FROM third_party_auth.guard WHERE schema_name = %L', g.schema_name)
+        FROM third_party_auth.guard g
+        WHERE g.table_name = '' AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = g.schema_name)
     )
     SELECT * FROM named s
     ORDER BY s.schema COLLATE "C" NULLS FIRST, s."table" COLLATE "C", s.problem COLLATE "C"

@@ -2,9 +2,9 @@
 
 use super::errors::{SqlError, Undecided};
 use super::keyring::Keyring;
+use super::registry;
 use super::request::Token;
 use super::session::{self, Decision};
-use super::{registry, settings};
 use crate::token::Claims;
 use crate::verify::{self, ApiKey, Failure, Reason, Refusal};
 
@@ -12,7 +12,7 @@ use crate::verify::{self, ApiKey, Failure, Reason, Refusal};
 ///
 /// # Errors
 /// 58000 when it cannot be decided.
-pub fn is_anonymous(decision: &Decision) -> Result<bool, SqlError> {
+pub fn is_of_nobody(decision: &Decision) -> Result<bool, SqlError> {
     let is_without_token = decision.verified.is_none() && decision.refusal.is_none();
     let is_anonymous_key = matches!(of(decision)?, Some(Ok(key)) if key.role() == "anon");
     Ok(is_without_token || is_anonymous_key)
@@ -34,7 +34,7 @@ pub fn of(decision: &Decision) -> Result<Option<Judged>, SqlError> {
         return Ok(known.clone());
     }
     let found = match session::decided_token() {
-        Token::None | Token::Conflicting => None,
+        Token::None | Token::Conflicting | Token::TooLarge(_) => None,
         Token::Raw(text) => Some(judge(&text, decision.now)?),
         Token::GatewayClaims(payload) => judge_gateway_claims(payload, decision.now),
     };
@@ -61,8 +61,7 @@ fn judge(text: &str, now: f64) -> Result<Judged, SqlError> {
 /// Nothing raises here.
 fn judge_gateway_claims(payload: String, now: f64) -> Option<Judged> {
     let loaded = registry::current().ok()?;
-    let claims = (payload.len() <= settings::max_token_bytes()).then(|| Claims::parse(payload));
-    let claims = claims?.ok()?;
+    let claims = Claims::parse(payload).ok()?;
     Some(verify::verify_gateway_api_key(
         &claims,
         &loaded.registry,

@@ -313,7 +313,8 @@ fn migrations_of_existing_tables_go_on_while_their_schema_is_being_guarded() {
     let cluster = Cluster::start("guards_migration", &["deadlock_timeout = 200ms"]);
     let mut client = cluster.superuser();
     create_extension(&mut client);
-    let statements = "CREATE SCHEMA app; CREATE TABLE app.one (id int); CREATE TABLE app.two (id int)";
+    let statements =
+        "CREATE SCHEMA app; CREATE TABLE app.one (id int); CREATE TABLE app.two (id int)";
     client.batch_execute(statements).unwrap();
     let begin = "BEGIN; ALTER TABLE app.one ADD COLUMN a int";
     client.batch_execute(begin).unwrap();
@@ -374,7 +375,10 @@ fn logical_replication_writes_where_its_owner_may_and_guard_status_names_it() {
     // Of a role that row level security binds: it stops.
     // Two transactions: a walsender may ship a row before others have heard what its transaction did
     // to the catalogue.
-    for step in ["ALTER ROLE apply NOSUPERUSER", "INSERT INTO note VALUES (2)"] {
+    for step in [
+        "ALTER ROLE apply NOSUPERUSER",
+        "INSERT INTO note VALUES (2)",
+    ] {
         publisher.batch_execute(step).unwrap();
     }
     let refusal = "cannot replicate into relation with row-level security enabled";

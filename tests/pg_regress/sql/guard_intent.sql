@@ -124,3 +124,49 @@ drop schema gone, swapped cascade;
 reset client_min_messages;
 drop function test.readers(regclass);
 select count(*) from third_party_auth.guard;
+
+-- Without a token, only the anonymous roles are nobody. A token that was made unreadable is not none.
+create schema guarded;
+grant usage on schema guarded to anon, authenticated;
+create table guarded.note (id serial primary key);
+insert into guarded.note default values;
+grant all on guarded.note to anon, authenticated;
+select count(*) from third_party_auth.guard_table('guarded.note', allow_anonymous => true, rls_off => 'open');
+select test.attempt(null, 'select from guarded.note', 'anon') as anon,
+       test.attempt(null, 'select from guarded.note', 'authenticated') as authenticated,
+       test.attempt(null, 'truncate guarded.note', 'authenticated') as truncating;
+create function test.nobody() returns boolean language plpgsql security definer as
+    $$ begin return third_party_auth.is_anonymous_request(); end $$;
+alter function test.nobody() owner to authenticated;
+select set_config('role', 'anon', false) is null;
+select third_party_auth.is_anonymous_request() as anon, test.nobody() as definer, third_party_auth.is_anonymous_request() as anon_again;
+select set_config('request.headers', '{"authorization": "Bearer\ta.b.c"}', false) is null;
+select third_party_auth.is_anonymous_request();
+select rule, ok from third_party_auth.explain() where not ok;
+select set_config('request.headers', '{"x": "' || repeat('x', 2000000) || '"}', false) is null;
+select third_party_auth.is_anonymous_request();
+select * from third_party_auth.explain();
+select set_config('request.headers', '', false) is null, set_config('request.jwt', repeat('x', 20000), false) is null;
+select third_party_auth.is_anonymous_request(), rule, ok, detail from third_party_auth.explain();
+reset role;
+select set_config('request.jwt', '', false) is null;
+
+-- Ways around that are not the table itself.
+create view guarded.invoker with (security_invoker) as select * from guarded.note;
+create materialized view guarded.copy_of_view as select * from guarded.invoker;
+create view guarded.definer_over_invoker as select * from guarded.invoker;
+create rule telling as on update to guarded.note do also select * from guarded.note;
+grant select, update on sequence guarded.note_id_seq to anon;
+select problem, advice from third_party_auth.guard_status where "table" = 'note' and problem not like '%granted to anon, auth%';
+select third_party_auth.unguard_table('guarded.note');
+set client_min_messages = warning;
+drop schema guarded cascade;
+reset client_min_messages;
+drop function test.nobody();
+
+-- Who owns the schema auth owns what policies ask.
+create role auth_squatter;
+create schema auth authorization auth_squatter;
+select third_party_auth.create_auth_schema();
+drop schema auth;
+drop role auth_squatter;

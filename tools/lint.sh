@@ -10,6 +10,6 @@ if command -v shellcheck >/dev/null; then
     shellcheck -x tools/*.sh .ci/run
 fi
 cargo fmt --check
-cargo clippy --quiet --all-targets --features pg_test -- -D warnings
+cargo clippy --quiet --all-targets --no-default-features --features "pg$PG pg_test" -- -D warnings
 # Without the feature, as it is shipped.
-cargo clippy --quiet --lib --examples -- -D warnings
+cargo clippy --quiet --lib --examples --no-default-features --features "pg$PG" -- -D warnings

@@ -1,5 +1,6 @@
 //! Who asks: names and memberships of database roles.
 
+use super::version;
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
 
@@ -49,11 +50,7 @@ pub fn may_become(role: &str) -> Becoming {
             return Becoming::Missing;
         }
         let session = pg_sys::GetSessionUserId();
-        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
-        let allowed = pg_sys::is_member_of_role(session, oid);
-        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
-        let allowed = pg_sys::member_can_set_role(session, oid);
-        match allowed {
+        match version::may_set_role(session, oid) {
             true => Becoming::Allowed,
             false => Becoming::NotGranted,
         }

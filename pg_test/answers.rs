@@ -29,6 +29,17 @@ mod tests {
         assert_eq!(text("third_party_jwt()"), exact);
     }
 
+    /// Nothing of this kind gets past `token`; should something do, no policy raises.
+    #[pg_test]
+    fn what_jsonb_refuses_is_no_answer_and_no_error() {
+        use crate::pg::claims::to_jsonb;
+        for text in [r#"{"n":1e999999}"#, r#"{"t":"\u0000"}"#, "{"] {
+            assert!(to_jsonb(text).is_none(), "{text}");
+        }
+        assert!(to_jsonb(r#"{"n":1}"#).is_some());
+        run("select 1");
+    }
+
     #[pg_test]
     fn claims_handed_out_survive_a_change_of_the_token_in_the_same_row() {
         let (a, b) = (Issuer::oidc("a"), Issuer::oidc("b"));

@@ -4,4 +4,4 @@
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 cargo pgrx install --release --pg-config "$PG_CONFIG_OF_COPY"
-cargo run --quiet --example bench -- "$@"
+cargo run --quiet --no-default-features --features "pg$PG" --example bench -- "$@"

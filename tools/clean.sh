@@ -3,7 +3,5 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
-if [ -e "$BUILD" ] && { [ -L "$BUILD" ] || [ ! -O "$BUILD" ]; }; then
-    fail "$BUILD belongs to somebody else."
-fi
+[ ! -e "$BUILD" ] || must_be_ours "$BUILD"
 rm -rf "$BUILD" target

@@ -10,4 +10,4 @@ cargo pgrx install --pg-config "$PG_CONFIG_OF_COPY" >"$BUILD/install.log" 2>&1 |
     cat "$BUILD/install.log"
     fail "the extension does not build."
 }
-exec cargo run --quiet --example demo
+exec cargo run --quiet --no-default-features --features "pg$PG" --example demo

@@ -15,9 +15,16 @@ PG=${PG:-15}
 # path of a socket has at most 107 bytes. One directory for each user and each checkout.
 BUILD=/var/tmp/$EXTENSION-$(id -u)-$(printf '%s' "$ROOT" | cksum | cut -d ' ' -f 1)
 
-# A copy of Debian's PostgreSQL: the extension is installed into it, and the system's server keeps out.
+# Debian 12 has PostgreSQL 15. Others are compiled by tools/server.sh, for all checkouts of a user. Another
+# recipe makes another server. With PG_CASSERT=1 it has its assertions, which packages leave out.
+DEBIAN_PG=15
+VARIANT=$PG${PG_CASSERT:+-cassert}
+SERVERS=/var/tmp/$EXTENSION-$(id -u)-servers
+SERVER=$SERVERS/$VARIANT-$(cksum <tools/server.sh | cut -d ' ' -f 1)
+
+# A copy of that server: the extension is installed into it, and the system's server keeps out.
 # PostgreSQL finds its files relative to its binaries, so the copy has Debian's directories.
-PG_COPY=$BUILD/pg$PG
+PG_COPY=$BUILD/pg$VARIANT
 PG_BIN=$PG_COPY/usr/lib/postgresql/$PG/bin
 PG_CONFIG_OF_COPY=$PG_BIN/pg_config
 
@@ -26,7 +33,13 @@ PG_CONFIG_OF_COPY=$PG_BIN/pg_config
 RUN=$BUILD/run
 
 export PG_BIN
-export PGRX_HOME=$BUILD/pgrx
+export PGRX_HOME=$BUILD/pgrx$VARIANT
+# For PostgreSQL 15, .cargo/config.toml says it.
+if [ "$PG" != $DEBIAN_PG ]; then
+    export PGRX_PG_CONFIG_PATH=$PG_CONFIG_OF_COPY
+fi
+# build.rs does it, for the library alone.
+export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
 export PATH=$BUILD/tools/bin:$PATH
 # cargo-pgrx and psql want to know who they work for; some containers do not say.
 USER=${USER:-$(id -un)}
@@ -49,6 +62,21 @@ say() { printf '== %s\n' "$*"; }
 fail() {
     printf 'error: %s\n' "$*" >&2
     exit 1
+}
+
+# Names below /var/tmp can be guessed and everyone may write there, so that somebody else may be first.
+must_be_ours() {
+    if [ -L "$1" ] || [ ! -O "$1" ]; then
+        fail "$1 belongs to somebody else."
+    fi
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
 }
 
 # Runs a command as the user that runs the servers.

@@ -12,6 +12,9 @@ case $version in
     "PostgreSQL $PG."* | "PostgreSQL $PG "*) ;;
     *) fail "PG_CONFIG=$config is of $version; this builds for PostgreSQL $PG." ;;
 esac
+# The headers are those of that server.
+PGRX_PG_CONFIG_PATH=$(command -v "$config")
+export PGRX_PG_CONFIG_PATH
 
 sudo=()
 for directory in "$("$config" --pkglibdir)" "$("$config" --sharedir)/extension"; do
@@ -19,7 +22,6 @@ for directory in "$("$config" --pkglibdir)" "$("$config" --sharedir)/extension";
 done
 cargo pgrx install --release --pg-config "$config" "${sudo[@]}"
 
-# Builds the dependencies once more, because cargo-pgrx has linker flags that no program can be linked with.
 cargo build --release --no-default-features --features "pg$PG" --example mint
 bin=$("$config" --bindir)
 sudo=()

@@ -75,7 +75,9 @@ fi
 
 failed=0
 if [ $status != 0 ]; then
-    failed=$(grep -c '^test .*FAILED' "$output/regression.out" || true)
+    # The second form is that of PostgreSQL 16 and later.
+    failed=$(grep -c -e '^test .*FAILED' -e '^not ok ' "$output/regression.out" || true)
+    [ "$failed" != 0 ] || failed=${#names[@]}
     [ -f "$output/regression.diffs" ] && cat "$output/regression.diffs"
     as_server_user tail -n 20 "$data/log"
 fi

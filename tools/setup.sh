@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes a Debian with Rust, git and make ready to build and test: Debian packages, cargo-pgrx, and a
-# private copy of PostgreSQL. A second run finds everything and changes nothing.
+# private copy of PostgreSQL. A second run finds everything and changes nothing. With --without-server,
+# only what is needed to build for a server that is there already.
 
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
@@ -12,25 +13,47 @@
 #   postgresql-15-pgtap                the example of a test of policies in docs/testing.md
 #   postgresql-15-cron                 jobs on guarded tables
 #   pgbouncer                          the pooler that tests put in front of servers of theirs
-PACKAGES=(gcc libc6-dev libclang-dev libssl-dev pkg-config
-    "postgresql-$PG" "postgresql-server-dev-$PG" "postgresql-$PG-pgtap" "postgresql-$PG-cron" pgbouncer)
+PACKAGES=(gcc libc6-dev libclang-dev libssl-dev pkg-config)
+PACKAGES_OF_TESTS=("postgresql-$DEBIAN_PG" "postgresql-server-dev-$DEBIAN_PG" "postgresql-$DEBIAN_PG-pgtap"
+    "postgresql-$DEBIAN_PG-cron" pgbouncer)
+# To compile another PostgreSQL. Debian's is needed all the same: plain cargo uses its headers.
+if [ "$PG" != "$DEBIAN_PG" ]; then
+    PACKAGES_OF_TESTS+=(bison bzip2 debian-archive-keyring flex libicu-dev make patch perl zlib1g-dev)
+fi
 # `cargo pgrx test --runas` calls sudo, for root too.
 if [ "$(id -u)" = 0 ]; then
     PACKAGES+=(sudo)
 fi
 
 main() {
-    [ "$PG" = 15 ] || fail "PG=$PG is not supported yet; PG=15 is."
+    case $PG in
+        15 | 17 | 18) ;;
+        *) fail "PG=$PG is not supported; PG=15, 17 and 18 are." ;;
+    esac
+    if [ "$PG" = "$DEBIAN_PG" ] && [ -n "${PG_CASSERT:-}" ]; then
+        fail "PG_CASSERT needs a PostgreSQL that is compiled here: PG=17 or PG=18."
+    fi
     command -v cargo >/dev/null || fail "cargo is missing: install Rust with rustup first."
     command -v dpkg-query >/dev/null || fail "these scripts set up a Debian; this system has no dpkg."
 
     make_build_directory
+    case ${1:-} in
+        '') PACKAGES+=("${PACKAGES_OF_TESTS[@]}") ;;
+        --without-server)
+            install_packages
+            install_cargo_pgrx
+            mkdir -p "$PGRX_HOME"
+            return
+            ;;
+        *) fail "usage: tools/setup.sh [--without-server]" ;;
+    esac
+
     local stamp
-    stamp=$BUILD/setup-$(cat tools/setup.sh tools/env.sh | cksum | cut -d ' ' -f 1)
+    stamp=$BUILD/setup-$VARIANT-$(cat tools/setup.sh tools/env.sh | cksum | cut -d ' ' -f 1)
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(state)" ]; then
         return
     fi
-    rm -f "$BUILD"/setup-*
+    rm -f "$BUILD/setup-$VARIANT-"[0-9]*
     install_packages
     install_cargo_pgrx
     copy_postgresql
@@ -43,14 +66,14 @@ state() {
     dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' "${PACKAGES[@]}" 2>/dev/null || true
     rustc --version
     cargo pgrx --version 2>/dev/null || true
+    if [ "$PG" != "$DEBIAN_PG" ]; then
+        cat "$SERVER/version" 2>/dev/null || true
+    fi
 }
 
-# The name can be guessed and everyone may write to /var/tmp, so that somebody else may be there first.
 make_build_directory() {
     mkdir -p -m 755 "$BUILD"
-    if [ -L "$BUILD" ] || [ ! -O "$BUILD" ]; then
-        fail "$BUILD belongs to somebody else."
-    fi
+    must_be_ours "$BUILD"
     mkdir -p "$RUN"
 }
 
@@ -61,14 +84,6 @@ missing_packages() {
             printf '%s\n' "$package"
         fi
     done
-}
-
-as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    else
-        sudo "$@"
-    fi
 }
 
 apt_install() {
@@ -106,7 +121,7 @@ install_packages() {
         if [[ " ${missing[*]} " == *" pgbouncer "* ]]; then
             install_pgbouncer
         fi
-        if [[ " ${missing[*]} " == *" postgresql-$PG "* ]]; then
+        if [[ " ${missing[*]} " == *" postgresql-$DEBIAN_PG "* ]]; then
             apt_install postgresql-common
             without_main_cluster apt_install "${missing[@]}"
         else
@@ -140,12 +155,20 @@ install_cargo_pgrx() {
 }
 
 copy_postgresql() {
-    say "private copy of PostgreSQL $PG"
-    rm -rf "$PG_COPY"
-    mkdir -p "$PG_COPY/usr/lib/postgresql" "$PG_COPY/usr/share/postgresql" "$PG_COPY/usr/include"
-    cp -RL "/usr/lib/postgresql/$PG" "$PG_COPY/usr/lib/postgresql/"
-    cp -RL "/usr/share/postgresql/$PG" "$PG_COPY/usr/share/postgresql/"
-    ln -s /usr/include/postgresql "$PG_COPY/usr/include/postgresql"
+    if [ "$PG" = "$DEBIAN_PG" ]; then
+        say "private copy of PostgreSQL $PG"
+        rm -rf "$PG_COPY"
+        mkdir -p "$PG_COPY/usr/lib/postgresql" "$PG_COPY/usr/share/postgresql" "$PG_COPY/usr/include"
+        cp -RL "/usr/lib/postgresql/$PG" "$PG_COPY/usr/lib/postgresql/"
+        cp -RL "/usr/share/postgresql/$PG" "$PG_COPY/usr/share/postgresql/"
+        ln -s /usr/include/postgresql "$PG_COPY/usr/include/postgresql"
+    else
+        tools/server.sh
+        say "private copy of PostgreSQL $PG"
+        rm -rf "$PG_COPY"
+        mkdir -p "$PG_COPY"
+        cp -R "$SERVER/usr" "$PG_COPY/"
+    fi
 
     local directory
     for directory in --bindir --pkglibdir --sharedir --includedir-server; do
@@ -161,4 +184,4 @@ init_pgrx() {
     cargo pgrx init "--pg$PG" "$PG_CONFIG_OF_COPY" --no-run
 }
 
-main
+main "$@"

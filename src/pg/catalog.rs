@@ -7,6 +7,8 @@
 use super::clock;
 use super::errors::Undecided;
 use super::patience::Wait;
+use super::version::attribute;
+use super::wait_event::WaitEvent;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -158,17 +160,6 @@ impl Tuple {
     }
 }
 
-unsafe fn attribute(
-    description: pg_sys::TupleDesc,
-    position: usize,
-) -> *const pg_sys::FormData_pg_attribute {
-    // SAFETY: the caller passes a valid description and a position below natts.
-    #[cfg(not(feature = "pg18"))]
-    return unsafe { (*description).attrs.as_ptr().add(position) };
-    #[cfg(feature = "pg18")]
-    return unsafe { pg_sys::TupleDescAttr(description, position as i32) };
-}
-
 /// Reads all rows of a table as they are committed now, and as this transaction has changed them.
 ///
 /// # Errors
@@ -236,7 +227,7 @@ fn lock(table: pg_sys::Oid) -> Result<(), Undecided> {
                 pg_sys::MyLatch,
                 (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as i32,
                 LOCK_RETRY,
-                pg_sys::PG_WAIT_EXTENSION,
+                WaitEvent::Registry.number(),
             );
             pg_sys::ResetLatch(pg_sys::MyLatch);
         }

@@ -17,6 +17,7 @@
 //! - [`enforcement`]: what stops a request before its statement; [`roles`]: who asks
 //! - [`parameters`]: settings for the rest of the transaction
 //! - [`postgrest`]: keys for PostgREST
+//! - [`version`]: what differs between versions of PostgreSQL; [`wait_event`]: what it says of who waits
 //! - [`admin`]: registration, revocation, refresh and the views
 //! - [`hooks`]: where PostgreSQL calls us; [`worker`]: the two kinds of process
 //!
@@ -51,6 +52,8 @@ pub mod roles;
 pub mod session;
 pub mod settings;
 pub mod shared;
+pub mod version;
+pub mod wait_event;
 pub mod worker;
 
 /// What the library does when PostgreSQL loads it. It never raises: a server that preloads it, and

@@ -2,7 +2,7 @@
 
 use super::process::Process;
 use super::settings::{self, TokenLifetime};
-use super::shared;
+use super::{shared, version};
 use crate::token::{self, TokenError};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::{pg_guard, pg_sys};
@@ -251,10 +251,7 @@ unsafe extern "C-unwind" fn check_jwt(
     // SAFETY: guc.c frees what `extra` points to with the counterpart of this allocation; on failure
     // the value simply carries no note and counts as being of an earlier transaction.
     unsafe {
-        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
-        let note = libc::malloc(size_of::<u32>()).cast::<u32>();
-        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
-        let note = pg_sys::guc_malloc(pg_sys::LOG as i32, size_of::<u32>()).cast::<u32>();
+        let note = version::allocate_for_setting(size_of::<u32>()).cast::<u32>();
         if !note.is_null() {
             *note = shared::own_transaction();
         }

@@ -3,7 +3,7 @@
 use super::errors::Undecided;
 use super::process::Process;
 use super::request::{self, Moment};
-use super::{registry, settings};
+use super::{registry, settings, version};
 use pgrx::pg_sys;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -83,11 +83,7 @@ pub fn may_become(role: &str) -> Becoming {
             return Becoming::Missing;
         }
         let session = pg_sys::GetSessionUserId();
-        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
-        let allowed = pg_sys::is_member_of_role(session, oid);
-        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
-        let allowed = pg_sys::member_can_set_role(session, oid);
-        match allowed {
+        match version::may_set_role(session, oid) {
             true => Becoming::Allowed,
             false => Becoming::NotGranted,
         }

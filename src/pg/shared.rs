@@ -5,6 +5,8 @@
 
 use super::clock;
 use super::settings;
+use super::version::local_transaction;
+use super::wait_event::WaitEvent;
 use crate::cache::Ticks;
 use crate::cache::databases::{self, Database};
 use crate::cache::source::Source;
@@ -305,6 +307,7 @@ pub fn request_sync() {
 /// Waits until `ready` has an answer or the time is over. Can be cancelled; raises then.
 pub fn wait_until<R>(deadline: Ticks, mut ready: impl FnMut() -> Option<R>) -> Option<R> {
     let area = AREA.get().get()?;
+    let wait_event = WaitEvent::Keys.number();
     // SAFETY: initialised by on_startup. Prepared before the condition is looked at, so that no
     // broadcast is missed; the transaction's end cancels the sleep too, should an error leave here.
     let variable = unsafe { &raw mut (*area.header).published };
@@ -319,11 +322,7 @@ pub fn wait_until<R>(deadline: Ticks, mut ready: impl FnMut() -> Option<R>) -> O
         }
         // SAFETY: as above.
         unsafe {
-            pg_sys::ConditionVariableTimedSleep(
-                variable,
-                (deadline - now) as i64,
-                pg_sys::PG_WAIT_EXTENSION,
-            )
+            pg_sys::ConditionVariableTimedSleep(variable, (deadline - now) as i64, wait_event)
         };
     };
     // SAFETY: ends what was prepared.
@@ -362,15 +361,6 @@ fn own_turn_slot<'a>(
     let number = usize::try_from(number).ok()?;
     // SAFETY: in bounds, and the slots live as long as the server.
     (number < area.turn_count).then(|| unsafe { &*area.turns.add(number) })
-}
-
-/// The local number of a process' current transaction; 0: none.
-#[inline(always)]
-pub fn local_transaction(process: &pg_sys::PGPROC) -> u32 {
-    #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15", feature = "pg16"))]
-    return process.lxid;
-    #[cfg(any(feature = "pg17", feature = "pg18"))]
-    return process.vxid.lxid;
 }
 
 /// The local number of this process' current transaction.

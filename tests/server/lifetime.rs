@@ -1,7 +1,7 @@
 //! For how long a token is the request's.
 
 use crate::setting::{
-    PINNED_ISSUER, bearer, claims, failure, now, refusal, set, subject, text, trusting,
+    IN_PARALLEL, PINNED_ISSUER, bearer, claims, failure, now, refusal, set, subject, text, trusting,
 };
 use serde_json::json;
 
@@ -82,12 +82,9 @@ fn token_lifetime_transaction_holds_in_parallel_workers() {
         )
         .unwrap();
     let mut client = cluster.connect("app", "postgres");
+    client.batch_execute(IN_PARALLEL).unwrap();
     client
-        .batch_execute(
-            "SET force_parallel_mode = on; SET max_parallel_workers_per_gather = 2; \
-             SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; \
-             SET min_parallel_table_scan_size = 0; SET parallel_leader_participation = off",
-        )
+        .batch_execute("SET parallel_leader_participation = off")
         .unwrap();
     let count = "SELECT count(*)::text FROM t";
     for _ in 0..3 {

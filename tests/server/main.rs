@@ -64,3 +64,5 @@ mod testing;
 mod tokens;
 /// Servers that did not preload the library.
 mod unloaded;
+/// Who waits is seen to wait, and for what.
+mod waits;

@@ -2,7 +2,8 @@
 
 use crate::cluster::Cluster;
 use crate::setting::{
-    Signer, add_pinned, bearer, create_extension, failure, refusal, set, subject, text, verify,
+    IN_PARALLEL, Signer, add_pinned, bearer, create_extension, failure, refusal, set, subject,
+    text, verify,
 };
 use postgres::Client;
 use std::time::{Duration, Instant};
@@ -176,10 +177,7 @@ fn parallel_workers_answer_as_their_leader_does() {
         .unwrap();
     let mut client = cluster.connect("app", "postgres");
     let sum = "SELECT format('%s %s', count(*), sum(n)) FROM t";
-    let serial = "SET force_parallel_mode = off; SET max_parallel_workers_per_gather = 0";
-    let parallel = "SET force_parallel_mode = on; SET max_parallel_workers_per_gather = 2; \
-                    SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; \
-                    SET min_parallel_table_scan_size = 0";
+    let serial = "SET max_parallel_workers_per_gather = 0";
     for (source, value, has_rows) in [
         ("request.jwt", signer.pinned("ada"), true),
         ("request.headers", bearer(&signer.pinned("ada")), true),
@@ -195,7 +193,7 @@ fn parallel_workers_answer_as_their_leader_does() {
         client.batch_execute(serial).unwrap();
         let expected = text(&mut client, sum).unwrap();
         assert_eq!(expected != "0 ", has_rows, "{source}: {expected}");
-        client.batch_execute(parallel).unwrap();
+        client.batch_execute(IN_PARALLEL).unwrap();
         assert_eq!(text(&mut client, sum).unwrap(), expected, "{source}");
     }
     // Workers were really at work.

@@ -214,6 +214,13 @@ pub fn verify(client: &mut Client, token: &str) -> Result<String, Error> {
     client.query_one(query, &[&token]).map(|row| row.get(0))
 }
 
+/// Makes a session run its queries in parallel workers. The setting's name depends on the version of
+/// PostgreSQL.
+pub const IN_PARALLEL: &str = "SELECT set_config(name, 'on', false) FROM pg_settings \
+     WHERE name IN ('force_parallel_mode', 'debug_parallel_query'); \
+     SET max_parallel_workers_per_gather = 2; SET parallel_setup_cost = 0; \
+     SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0";
+
 /// SQLSTATE and reason code of a verification that must fail, as `28000 expired`.
 pub fn refusal(client: &mut Client, token: &str) -> String {
     let (code, error) = failure(verify(client, token));

@@ -6,6 +6,7 @@
 
 use super::super::errors;
 use super::super::process::Process;
+use super::super::version;
 use crate::provider::{Advice, AdviceLevel};
 use pgrx::pg_sys;
 use std::cell::Cell;
@@ -27,7 +28,7 @@ pub fn is_tampered() -> bool {
 /// Looks whether the client has set what decides trust. Before the settings are defined.
 pub(super) fn look_for_those_of_clients() {
     // SAFETY: none of them is defined or removed meanwhile.
-    let found = unsafe { variables() }
+    let found = unsafe { version::settings() }
         .iter()
         // SAFETY: PostgreSQL's own array of settings.
         .find_map(|variable| unsafe { forbidden(*variable) });
@@ -65,24 +66,4 @@ unsafe fn forbidden<'a>(variable: *mut pg_sys::config_generic) -> Option<&'a CSt
             .to_bytes()
             .eq_ignore_ascii_case(FOR_EVERYONE.to_bytes());
     (is_placeholder && is_ours && source == pg_sys::GucSource::PGC_S_CLIENT).then_some(name)
-}
-
-/// All settings.
-///
-/// # Safety
-/// Only until one is defined or removed.
-unsafe fn variables<'a>() -> &'a [*mut pg_sys::config_generic] {
-    #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
-    // SAFETY: an array of as many settings as the function beside it says.
-    unsafe {
-        let count = pg_sys::GetNumConfigOptions();
-        std::slice::from_raw_parts(pg_sys::get_guc_variables(), count.max(0) as usize)
-    }
-    #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
-    // SAFETY: as above; the array is palloc'd.
-    unsafe {
-        let mut count = 0;
-        let variables = pg_sys::get_guc_variables(&mut count);
-        std::slice::from_raw_parts(variables, count.max(0) as usize)
-    }
 }

@@ -4,6 +4,7 @@
 //! blocked and no call into PostgreSQL. It always exits with status 1, because 0 would mean "never
 //! again" and anything else a crash of the whole server.
 
+use super::super::wait_event::WaitEvent;
 use super::super::{clock, settings, shared};
 use super::{heartbeat, start_sync};
 use crate::cache::Ticks;
@@ -153,7 +154,7 @@ impl Fetcher {
                 events as i32,
                 self.bell.as_raw_fd(),
                 tick,
-                pg_sys::PG_WAIT_EXTENSION,
+                WaitEvent::Fetcher.number(),
             );
             pg_sys::ResetLatch(pg_sys::MyLatch);
             pg_sys::check_for_interrupts!();

@@ -8,7 +8,7 @@
 pub mod fetcher;
 pub mod sync;
 
-use super::settings;
+use super::{settings, version};
 use pgrx::bgworkers::{
     BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker,
     DynamicBackgroundWorkerLoadError,
@@ -44,10 +44,7 @@ fn die_at_sigterm() {
     // SAFETY: die() is PostgreSQL's own handler for processes with a database connection; it is set
     // before signals are unblocked.
     unsafe {
-        #[cfg(not(feature = "pg18"))]
-        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(raw::die));
-        #[cfg(feature = "pg18")]
-        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(raw::die));
+        version::handle_signal(pg_sys::SIGTERM as i32, raw::die);
         pg_sys::BackgroundWorkerUnblockSignals();
     }
 }

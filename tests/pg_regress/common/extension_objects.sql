@@ -1,10 +1,13 @@
--- Every function, table, view and schema of the extension, and who may do what with it.
+-- Every function, table, view and schema of the extension, and who may do what with it. From PostgreSQL 17
+-- on, a table's owner may also MAINTAIN it; that alone is left out, so that all versions say the same.
 create temporary view extension_objects as
 select what, object,
        array(
            select case a.grantee when 0 then 'PUBLIC' else a.grantee::regrole::text end
                   || ': ' || string_agg(a.privilege_type, ', ' order by a.privilege_type)
-           from aclexplode(acl) a group by a.grantee order by 1
+           from aclexplode(acl) a
+           where not (a.privilege_type = 'MAINTAIN' and a.grantee = a.grantor)
+           group by a.grantee order by 1
        ) as privileges
 from (
     select 'function' as what, p.oid::regprocedure::text as object,

@@ -174,13 +174,15 @@ reset role;
 set parallel_setup_cost = 0;
 set parallel_tuple_cost = 0;
 set min_parallel_table_scan_size = 0;
-set force_parallel_mode = on;
+-- Its name depends on the version of PostgreSQL.
+select name as force_parallel from pg_settings where name in ('force_parallel_mode', 'debug_parallel_query') \gset
+set :force_parallel = on;
 select test.attempt(null, 'select from guarded.note', 'anon') as nobody,
        test.attempt(:'oidc_user', 'select from guarded.note') as a_token;
 reset parallel_setup_cost;
 reset parallel_tuple_cost;
 reset min_parallel_table_scan_size;
-reset force_parallel_mode;
+reset :force_parallel;
 
 -- One provider, and the anonymous.
 select "table", state from third_party_auth.guard_table('guarded.note', '{clerk,oidc}')

@@ -4,6 +4,7 @@ use super::errors::{SqlError, Undecided};
 use super::keyring::Keyring;
 use super::request::Token;
 use super::session::{self, Decision};
+use super::stats::{self, Outcome};
 use super::{registry, settings};
 use crate::token::Claims;
 use crate::verify::{self, ApiKey, Failure, Reason, Refusal};
@@ -29,25 +30,29 @@ pub fn of(decision: &Decision) -> Result<Option<ApiKey>, SqlError> {
     if let Some(known) = decision.api_key.get() {
         return Ok(known.clone());
     }
-    let found = match session::decided_token() {
-        Token::None | Token::Conflicting => None,
+    let (found, has_recalled) = match session::decided_token() {
+        Token::None | Token::Conflicting => (None, false),
         Token::Raw(text) => judge(&text, decision.now)?,
-        Token::GatewayClaims(payload) => judge_gateway_claims(payload, decision.now),
+        Token::GatewayClaims(payload) => (judge_gateway_claims(payload, decision.now), false),
     };
+    if let Some(key) = &found {
+        stats::was_api_key(&key.provider().name, Outcome::accepted(has_recalled));
+    }
     Ok(decision.api_key.get_or_init(|| found).clone())
 }
 
-/// Only with keys that are there: an API key's issuer selects no provider that could be asked.
-fn judge(text: &str, now: f64) -> Result<Option<ApiKey>, SqlError> {
+/// With whether the signature was found good before. Only with keys that are there: an API key's issuer selects no provider that could be asked.
+fn judge(text: &str, now: f64) -> Result<(Option<ApiKey>, bool), SqlError> {
     let loaded = registry::current()?;
     let judged = session::with_recent(|recent| {
         let token = recent.find_or_parse(text).map_err(Failure::Refused)?;
         let mut keys = Keyring::new(&loaded, recent).without_waiting();
-        verify::verify_api_key(&token, &loaded.registry, now, &mut keys)
+        let key = verify::verify_api_key(&token, &loaded.registry, now, &mut keys)?;
+        Ok((Some(key), keys.has_recalled()))
     });
     match judged {
-        Ok(key) => Ok(Some(key)),
-        Err(Failure::Refused(_)) => Ok(None),
+        Ok(found) => Ok(found),
+        Err(Failure::Refused(_)) => Ok((None, false)),
         // Whose keys they are is not for the caller to know: the token has not shown that it is theirs.
         Err(Failure::Undecided(_)) => Err(Undecided::KeysOfApiKeys.into()),
     }

@@ -51,6 +51,8 @@ mod refresh;
 mod registry;
 /// What is in a statement stays out of the log.
 mod secrecy;
+/// Decisions are counted, whoever made them.
+mod stats;
 /// Behind Storage and Realtime.
 mod supabase;
 /// The page about tests of policies, as it stands.
@@ -59,3 +61,5 @@ mod testing;
 mod tokens;
 /// Servers that did not preload the library.
 mod unloaded;
+/// The worker says how it is, and does not take the server down again and again.
+mod worker;

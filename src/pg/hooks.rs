@@ -7,7 +7,8 @@ use std::cell::Cell;
 
 static NEXT_EXECUTOR_START: Process<Cell<pg_sys::ExecutorStart_hook_type>> =
     Process::new(Cell::new(None));
-/// Something changed in this transaction that the workers should know of once it has committed.
+/// Something changed in this transaction that the workers should know of once it has committed. DROP
+/// EXTENSION fires no trigger of ours: what it leaves behind is found at the next reconcile.
 static SYNC_AT_COMMIT: Process<Cell<bool>> = Process::new(Cell::new(false));
 
 /// Installs the hooks of this process (and of all that are forked from it).

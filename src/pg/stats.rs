@@ -324,6 +324,44 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_code_of_what_is_undecided_is_counted() {
+        let provider = || "one".to_owned();
+        let all = [
+            Undecided::KeysNotFetched {
+                provider: provider(),
+                last_error: None,
+                uncommitted: false,
+            },
+            Undecided::KeysStale {
+                provider: provider(),
+                age: 1.0,
+            },
+            Undecided::TooManyWaiters {
+                provider: provider(),
+            },
+            Undecided::BudgetSpent {
+                provider: provider(),
+            },
+            Undecided::NotPreloaded {
+                provider: provider(),
+            },
+            Undecided::Standby {
+                provider: provider(),
+            },
+            Undecided::NotAmongKnown {
+                provider: provider(),
+            },
+            Undecided::KeysOfApiKeys,
+            Undecided::RegistryLocked,
+            Undecided::RegistryDamaged,
+        ];
+        for undecided in &all {
+            let outcome = Outcome::Undecided(undecided.code());
+            assert!(outcome.number().is_some(), "{}", undecided.code());
+        }
+    }
+
+    #[test]
     fn every_outcome_has_a_counter_of_its_own() {
         let refused = Reason::ALL.map(Outcome::Refused);
         let undecided = UNDECIDED.map(Outcome::Undecided);

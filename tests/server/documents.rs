@@ -19,6 +19,7 @@ use std::path::Path;
 const SUPABASE: &str = include_str!("../../docs/supabase.md");
 const POSTGREST: &str = include_str!("../../docs/postgrest.md");
 const DIRECT: &str = include_str!("../../docs/direct_connections.md");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
 
 /// The first column of the first row, or SQLSTATE.
 fn outcome(rows: Result<Vec<Row>, Error>) -> String {
@@ -349,7 +350,7 @@ fn direct_connections_are_set_up_by_the_page() {
 #[test]
 fn links_of_the_pages_lead_somewhere() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    for page in [SUPABASE, POSTGREST, DIRECT] {
+    for page in [SUPABASE, POSTGREST, DIRECT, OPERATIONS] {
         for link in page
             .split("](")
             .skip(1)

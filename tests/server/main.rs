@@ -37,6 +37,8 @@ mod keys_survive;
 mod lifetime;
 /// However much is asked of the server, a provider is asked rarely, and nobody else waits.
 mod limits;
+/// The page about operations, as it stands.
+mod operations;
 /// Behind a pooler every answer is of the client's own token.
 mod pooler;
 /// check_request(), as PostgREST calls it.

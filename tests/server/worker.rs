@@ -197,6 +197,13 @@ fn a_worker_that_crashes_three_times_while_it_fetches_stops_fetching() {
     let problem = text(&mut client, problem).unwrap();
     assert!(problem.contains("safe mode"), "{problem}");
 
+    // It is no matter of a copy of this server.
+    assert!(file(cluster, "guard").exists());
+    let standby = cluster.standby("safe_mode_standby", &[]);
+    assert!(!file(&standby, "guard").exists());
+    assert_eq!(text(&mut standby.superuser(), SAFE_MODE).unwrap(), "false");
+    drop(standby);
+
     // A restart of the server does not end it; restart_worker() does.
     cluster.restart(Stop::Fast);
     let mut client = cluster.superuser();

@@ -148,7 +148,10 @@ fn show(database: u32) {
 fn carry(database: u32) -> Vec<Write> {
     let loaded = match registry::current() {
         Ok(loaded) => loaded,
-        Err(undecided) => pgrx::error!("pg_third_party_auth: {}", undecided.message_and_hint().0),
+        Err(undecided) => pgrx::error!(
+            "pg_third_party_auth: the providers cannot be read: {}",
+            undecided.message_and_hint().0
+        ),
     };
     let wanted = registry::wanted_addresses(&loaded);
     let now = clock::ticks();

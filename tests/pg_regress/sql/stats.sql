@@ -34,6 +34,18 @@ select verify_third_party_jwt(:'clerk_other_party');
 select count(*) > 0 as explained from third_party_auth.explain(:'clerk_pending');
 select provider, outcome, reason, count from third_party_auth.stats order by provider, outcome, reason;
 
+-- An API key is the token of no user. Where something asks what it is, it counts as accepted.
+select third_party_auth.reset_stats();
+select provider from third_party_auth.add_supabase('https://keys.supabase.co/auth/v1', name => 'keys',
+    jwks => :'supabase_jwks', jwt_secret => :'supabase_secret');
+set request.jwt = :'anon_key';
+select jwt_role() is null as of_no_user;
+select provider, outcome, reason, count from third_party_auth.stats;
+select third_party_auth.is_anonymous_request();
+reset request.jwt;
+select provider, outcome, reason, count from third_party_auth.stats order by provider, reason;
+select third_party_auth.remove_provider('keys');
+
 -- Whoever watches the server may look, and not touch.
 create role stats_watcher in role pg_monitor;
 set role stats_watcher;

@@ -10,7 +10,7 @@ use crate::provider::KeyAddress;
 
 /// So many unclean ends within [`WINDOW`] begin the safe mode.
 pub const UNCLEAN_ENDS: usize = 3;
-/// In seconds.
+/// In seconds. The time that a server takes to recover from a crash does not count, however long it is.
 pub const WINDOW: f64 = 60.0;
 /// How long the safe mode lasts, in seconds.
 pub const SAFE_MODE: f64 = 600.0;
@@ -63,13 +63,18 @@ impl History {
     }
 
     /// The fetcher starts, and has found a mark or has not.
-    pub fn start(&mut self, found_mark: bool, now: f64) -> Start {
+    pub fn start(&mut self, mark: Option<&Mark>, now: f64) -> Start {
+        // As if the others had been later by as long as nothing ran.
+        let pause = mark.map_or(0.0, |mark| now - mark.at);
+        if pause > 0.0 {
+            self.unclean.iter_mut().for_each(|time| *time += pause);
+        }
         // Times to come are of a clock that was set back.
         self.unclean
             .retain(|time| (0.0..=WINDOW).contains(&(now - time)));
         let rest = self.safe_until - now;
         let is_safe_mode = rest > 0.0 && rest <= SAFE_MODE;
-        if found_mark {
+        if mark.is_some() {
             self.unclean.push(now);
         }
         if is_safe_mode {
@@ -81,7 +86,7 @@ impl History {
             self.safe_until = now + SAFE_MODE;
             return Start::SafeModeBegins(SAFE_MODE);
         }
-        if found_mark {
+        if mark.is_some() {
             Start::AfterUncleanEnd
         } else {
             Start::Normal
@@ -89,18 +94,32 @@ impl History {
     }
 }
 
+/// What was left behind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// The addresses that were asked.
+    pub asked: Vec<String>,
+    /// When it was written, in seconds since 1970.
+    pub at: f64,
+}
+
 /// The mark that is left behind while these addresses are asked.
-pub fn mark(addresses: &[KeyAddress], boot: &str) -> String {
+pub fn mark(addresses: &[KeyAddress], boot: &str, now: f64) -> String {
     let lines = addresses
         .iter()
         .map(|address| format!("asked {}\n", address.url()));
-    format!("boot {boot}\n{}", lines.collect::<String>())
+    format!("boot {boot}\nat {now}\n{}", lines.collect::<String>())
 }
 
-/// The addresses that a mark names; `None`: it is none, or of another boot.
-pub fn read_mark(text: &str, boot: &str) -> Option<Vec<String>> {
-    let asked = lines(text, boot)?.filter_map(|line| line.strip_prefix("asked "));
-    Some(asked.map(str::to_owned).collect())
+/// Reads a mark; `None`: it is none, or of another boot.
+pub fn read_mark(text: &str, boot: &str) -> Option<Mark> {
+    let mut lines = lines(text, boot)?;
+    let at = lines.next()?.strip_prefix("at ")?.parse().ok();
+    let asked = lines.filter_map(|line| line.strip_prefix("asked "));
+    Some(Mark {
+        asked: asked.map(str::to_owned).collect(),
+        at: at.filter(|at: &f64| at.is_finite())?,
+    })
 }
 
 /// The lines after the first, which names the boot.
@@ -118,8 +137,17 @@ mod tests {
 
     /// A start of the fetcher that has only what the last one wrote.
     fn start(text: &mut String, found_mark: bool, now: f64) -> Start {
+        start_after(text, found_mark.then_some(0.0), now)
+    }
+
+    /// The same, so many seconds after the mark was written.
+    fn start_after(text: &mut String, pause: Option<f64>, now: f64) -> Start {
         let mut history = History::read(text, BOOT);
-        let start = history.start(found_mark, now);
+        let mark = pause.map(|pause| Mark {
+            asked: Vec::new(),
+            at: now - pause,
+        });
+        let start = history.start(mark.as_ref(), now);
         *text = history.to_text(BOOT);
         start
     }
@@ -154,6 +182,21 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_recovers_for_long_is_guarded_all_the_same() {
+        let mut text = String::new();
+        let mut start = |now| start_after(&mut text, Some(300.0), now);
+        assert_eq!(start(1000.0), Start::AfterUncleanEnd);
+        assert_eq!(start(1310.0), Start::AfterUncleanEnd);
+        assert_eq!(start(1620.0), Start::SafeModeBegins(SAFE_MODE));
+        // What it had run before counts.
+        let mut text = String::new();
+        for now in [1000.0, 1331.0, 1662.0, 1993.0] {
+            let start = start_after(&mut text, Some(300.0), now);
+            assert_eq!(start, Start::AfterUncleanEnd);
+        }
+    }
+
+    #[test]
     fn a_clock_that_is_set_makes_no_safe_mode_and_no_endless_one() {
         let mut text = String::new();
         for time in [1000.0, 1001.0] {
@@ -168,8 +211,8 @@ mod tests {
 
     #[test]
     fn what_is_of_another_boot_or_machine_says_nothing() {
-        let history = format!("boot other\nunclean 999\nunclean 998\nsafe_until 1100\n");
-        let mut text = history.clone();
+        let history = "boot other\nunclean 999\nunclean 998\nsafe_until 1100\n";
+        let mut text = history.to_owned();
         assert_eq!(start(&mut text, true, 1000.0), Start::AfterUncleanEnd);
         let mut own = history.replace("other", BOOT);
         assert_eq!(start(&mut own, true, 1000.0), Start::SafeModeGoesOn(100.0));
@@ -180,25 +223,28 @@ mod tests {
         let issuer = KeyAddress::Discovery {
             issuer: "https://two.example/".to_owned(),
         };
-        let mark = mark(&[address, issuer], BOOT);
+        let mark = mark(&[address, issuer], BOOT, 12.5);
+        let read = read_mark(&mark, BOOT).unwrap();
         assert_eq!(
-            read_mark(&mark, BOOT).unwrap(),
+            read.asked,
             [
                 "https://idp.example/jwks",
                 "https://two.example/.well-known/openid-configuration"
             ]
         );
+        assert_eq!(read.at, 12.5);
         assert_eq!(read_mark(&mark, "other"), None);
         assert_eq!(read_mark("", BOOT), None);
     }
 
     proptest! {
         #[test]
-        fn no_text_is_too_odd_to_read(text in ".{0,200}", lines in proptest::collection::vec("(boot|unclean|safe_until|asked)? ?[-0-9.einfaNb]{0,12}", 0..8), now in any::<f64>(), found: bool) {
+        fn no_text_is_too_odd_to_read(text in ".{0,200}", lines in proptest::collection::vec("(boot|unclean|safe_until|asked|at)? ?[-0-9.einfaNb]{0,12}", 0..8), now in any::<f64>(), at in proptest::option::of(any::<f64>())) {
             for text in [text, format!("boot {BOOT}\n{}", lines.join("\n"))] {
                 let _ = read_mark(&text, BOOT);
                 let mut history = History::read(&text, BOOT);
-                match history.start(found, now) {
+                let mark = at.map(|at| Mark { asked: Vec::new(), at });
+                match history.start(mark.as_ref(), now) {
                     Start::SafeModeBegins(rest) | Start::SafeModeGoesOn(rest) => {
                         prop_assert!(rest > 0.0 && rest <= SAFE_MODE);
                     }

@@ -41,19 +41,19 @@ impl Guard {
         unmark();
         let text = read(HISTORY).unwrap_or_default();
         let mut history = History::read(&text, &guard.boot);
-        let start = history.start(mark.is_some(), clock::unix_time());
+        let start = history.start(mark.as_ref(), clock::unix_time());
         if start != Start::Normal {
             let text = history.to_text(&guard.boot);
             guard.write(HISTORY, &text);
         }
-        let asked = mark.unwrap_or_default().join(", ");
+        let asked = mark.map_or_else(String::new, |mark| mark.asked.join(", "));
         (guard, say(start, &asked))
     }
 
     /// Leaves a mark while these addresses are asked; none: takes it away.
     pub fn mark(&mut self, asked: &[KeyAddress]) {
         if !asked.is_empty() {
-            let text = guard::mark(asked, &self.boot);
+            let text = guard::mark(asked, &self.boot, clock::unix_time());
             self.write(mark_path(), &text);
             self.is_marked = true;
         } else if std::mem::take(&mut self.is_marked) {

@@ -294,7 +294,14 @@ fn a_provider_beyond_max_providers_is_registered_with_a_warning() {
     let told = warnings.lock().unwrap().join(" ");
     assert!(told.contains("max_providers"), "{told}");
     let refresh = client.query("SELECT * FROM third_party_auth.refresh('second')", &[]);
-    assert_eq!(failure(refresh).0, "53400");
+    let (code, error) = failure(refresh);
+    assert_eq!(code, "53400");
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("max_providers")),
+        "{error:?}"
+    );
     let token = signer.token(&claims(&second.issuer()));
     assert_eq!(refusal(&mut client, &token), "58000 keys_not_fetched");
     let problem = "SELECT problem FROM third_party_auth.status WHERE provider = 'second'";

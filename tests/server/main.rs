@@ -40,6 +40,8 @@ mod keys_survive;
 mod lifetime;
 /// However much is asked of the server, a provider is asked rarely, and nobody else waits.
 mod limits;
+/// The page about operations, as it stands.
+mod operations;
 /// Behind a pooler every answer is of the client's own token.
 mod pooler;
 /// check_request(), as PostgREST calls it.
@@ -54,6 +56,8 @@ mod refresh;
 mod registry;
 /// What is in a statement stays out of the log.
 mod secrecy;
+/// Decisions are counted, whoever made them.
+mod stats;
 /// Supabase Studio on guarded tables.
 mod studio;
 /// Behind Storage and Realtime.
@@ -66,3 +70,5 @@ mod tokens;
 mod unloaded;
 /// Who waits is seen to wait, and for what.
 mod waits;
+/// The worker says how it is, and does not take the server down again and again.
+mod worker;

@@ -323,46 +323,6 @@ fn refresh_fetches_now_and_returns_the_row() {
 }
 
 #[test]
-fn a_withdrawn_key_is_refused_after_a_refresh_and_its_grace() {
-    let setting = Setting::new("withdrawn");
-    let mut client = setting.cluster.superuser();
-    let (old, new) = (Signer::new("old"), Signer::new("new"));
-    setting.idp.publish(vec![old.jwk(), new.jwk()]);
-    setting.register(&mut client);
-    let token = setting.token(&old);
-    assert_eq!(verify(&mut client, &token).unwrap(), "ada");
-    client
-        .batch_execute("ALTER SYSTEM SET third_party_auth.removed_key_grace = '1 s'")
-        .unwrap();
-    setting.reload(&mut client);
-    setting.idp.publish(vec![new.jwk()]);
-    client
-        .batch_execute("SELECT third_party_auth.refresh()")
-        .unwrap();
-    setting
-        .cluster
-        .eventually("the withdrawn key is refused", || {
-            verify(&mut client, &token).is_err()
-        });
-    assert_eq!(refusal(&mut client, &token), "28000 unknown_key");
-    assert_eq!(verify(&mut client, &setting.token(&new)).unwrap(), "ada");
-}
-
-#[test]
-fn new_material_under_an_old_key_id_is_picked_up() {
-    let setting = Setting::new("material");
-    let mut client = setting.cluster.superuser();
-    let (old, new) = (Signer::new("same"), Signer::new("same"));
-    setting.idp.publish(vec![old.jwk()]);
-    setting.register(&mut client);
-    setting.idp.publish(vec![new.jwk()]);
-    assert_eq!(verify(&mut client, &setting.token(&new)).unwrap(), "ada");
-    assert_eq!(setting.idp.fetches(), 2);
-    let forged = setting.token(&Signer::new("same"));
-    assert_eq!(refusal(&mut client, &forged), "28000 bad_signature");
-}
-
-#[test]
 fn what_keeps_keys_from_being_fetched_is_told() {
     let authority = Authority::new();
     let [ca_file, networks] = trust(&authority);

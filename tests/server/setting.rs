@@ -180,7 +180,12 @@ impl Signer {
 
     /// A token with these claims.
     pub fn token(&self, claims: &Value) -> String {
-        let header = json!({"alg": self.key.algorithm(), "kid": self.kid, "typ": "JWT"});
+        self.token_under(&self.kid, claims)
+    }
+
+    /// The same that claims to be signed with the key of another id.
+    pub fn token_under(&self, kid: &str, claims: &Value) -> String {
+        let header = json!({"alg": self.key.algorithm(), "kid": kid, "typ": "JWT"});
         self.key.sign(&header, claims)
     }
 

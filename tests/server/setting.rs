@@ -168,6 +168,11 @@ impl Signer {
         Signer::of(KeyPair::rsa(), kid)
     }
 
+    /// A new Ed25519 key.
+    pub fn ed25519(kid: &str) -> Signer {
+        Signer::of(KeyPair::ed25519(), kid)
+    }
+
     fn of(key: KeyPair, kid: &str) -> Signer {
         let kid = kid.to_owned();
         Signer { key, kid }

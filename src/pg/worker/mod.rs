@@ -6,6 +6,8 @@
 //!   shared memory and keys into the table.
 
 pub mod fetcher;
+#[cfg(feature = "pg_test")]
+mod inject;
 pub mod sync;
 
 use super::settings;

@@ -100,11 +100,6 @@ impl Tally {
         assert!(self.right > 0, "nothing was answered");
     }
 
-    /// How often something happened.
-    pub fn count(&self, event: &str) -> u64 {
-        self.events.get(event).copied().unwrap_or_default()
-    }
-
     /// The middle one of the times that right answers took.
     pub fn median(&self) -> Duration {
         let mut sorted = self.latencies.clone();

@@ -13,6 +13,7 @@
 
 mod flood;
 mod process;
+mod provider;
 mod rotation;
 
 use crate::cluster::Cluster;

@@ -5,8 +5,16 @@
 /// A server of a test's own.
 #[path = "../support/cluster.rs"]
 mod cluster;
+/// Every row of the table of faults.
+mod faults;
 /// What the gateways of a Supabase send.
 mod gateways;
+/// What holds after every fault.
+#[path = "../support/invariants.rs"]
+mod invariants;
+/// Sessions that verify tokens all the time.
+#[path = "../support/load.rs"]
+mod load;
 /// Key pairs and tokens.
 #[path = "../common/mint.rs"]
 #[allow(dead_code)]

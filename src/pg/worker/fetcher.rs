@@ -133,6 +133,8 @@ impl Fetcher {
 
     fn run(mut self) {
         while !BackgroundWorker::sigterm_received() {
+            #[cfg(feature = "pg_test")]
+            super::inject::fault();
             if BackgroundWorker::sighup_received() {
                 // SAFETY: on the main thread, outside any transaction.
                 unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };

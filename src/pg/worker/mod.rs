@@ -7,6 +7,8 @@
 
 pub mod fetcher;
 mod guard;
+#[cfg(feature = "pg_test")]
+mod inject;
 pub mod sync;
 
 use super::{settings, version};

@@ -19,7 +19,7 @@ CREATE VIEW third_party_auth.signing_key AS
 COMMENT ON VIEW third_party_auth.signing_key IS
     'The keys that are trusted now; a pinned key has no first and last sight';
 
-CREATE VIEW third_party_auth.worker AS SELECT * FROM third_party_auth.worker_status();
+CREATE VIEW third_party_auth.worker AS SELECT * FROM third_party_auth.fetcher_status();
 COMMENT ON VIEW third_party_auth.worker IS
     'The fetcher; no row when the library is not preloaded';
 

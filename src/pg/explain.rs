@@ -5,7 +5,7 @@ use super::keyring::Keyring;
 use super::recent::Recent;
 use super::request::Token;
 use super::session;
-use super::{clock, registry, settings};
+use super::{clock, columns, registry, settings};
 use crate::verify::{self, Purpose, Question, Reason, Refusal, Step};
 use pgrx::prelude::*;
 
@@ -20,7 +20,9 @@ type Row = (
 /// `explain()`: the token of the current request. Everyone may call it, so that it shows nothing of
 /// the configuration to those who may not read it.
 #[pg_extern(schema = "third_party_auth", stable, parallel_restricted)]
-fn explain() -> TableIterator<
+fn explain(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> TableIterator<
     'static,
     (
         name!(step, i32),
@@ -29,6 +31,7 @@ fn explain() -> TableIterator<
         name!(detail, String),
     ),
 > {
+    columns::must_be(fcinfo, 4);
     let rows = match session::present_token() {
         Token::None => one("no_token", None, no_token()),
         Token::Conflicting => refused(&session::conflicting()),
@@ -54,6 +57,7 @@ fn refused(refusal: &Refusal) -> Vec<Row> {
 )]
 fn explain_token(
     token: Option<String>,
+    fcinfo: pg_sys::FunctionCallInfo,
 ) -> TableIterator<
     'static,
     (
@@ -63,6 +67,7 @@ fn explain_token(
         name!(detail, String),
     ),
 > {
+    columns::must_be(fcinfo, 4);
     TableIterator::new(match token {
         None => one("no_token", None, "the argument is NULL".to_owned()),
         Some(text) => rows(steps(&text, Purpose::Explicit), true),

@@ -34,6 +34,7 @@ pub mod call;
 pub mod catalog;
 pub mod claims;
 pub mod clock;
+pub mod columns;
 pub mod ddl;
 pub mod enforcement;
 pub mod errors;

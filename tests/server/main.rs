@@ -76,6 +76,8 @@ mod testing;
 mod tokens;
 /// Servers that did not preload the library.
 mod unloaded;
+/// What an older release has installed goes on, and becomes what this one installs.
+mod upgrades;
 /// Who waits is seen to wait, and for what.
 mod waits;
 /// The worker says how it is, and does not take the server down again and again.

@@ -1,14 +1,16 @@
 //! The view `stats`, and `reset_stats()`.
 
 use super::super::call::{Call, Returned};
-use super::super::stats;
+use super::super::{columns, stats};
 use crate::c_function;
 use pgrx::prelude::*;
 
 /// The rows of the view `stats`.
 #[pg_extern(schema = "third_party_auth", volatile, parallel_restricted)]
 #[allow(clippy::type_complexity)]
-fn decision_stats() -> TableIterator<
+fn decision_stats(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> TableIterator<
     'static,
     (
         name!(provider, Option<String>),
@@ -17,6 +19,7 @@ fn decision_stats() -> TableIterator<
         name!(count, i64),
     ),
 > {
+    columns::must_be(fcinfo, 4);
     TableIterator::new(stats::lines().into_iter().map(|line| {
         let (outcome, reason) = line.outcome.label();
         let reason = reason.map(str::to_owned);

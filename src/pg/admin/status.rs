@@ -5,7 +5,7 @@
 )]
 
 use super::super::registry::{self, Loaded};
-use super::super::{clock, fetching, keyring, shared};
+use super::super::{clock, columns, fetching, keyring, shared};
 use crate::cache::source::Source;
 use crate::keys::{EMPTY_SET, KeySet};
 use crate::provider::{Issuer, KeyAddress, KeySource, Provider};
@@ -24,7 +24,9 @@ struct Fetching {
 /// The rows of the view `status`.
 #[pg_extern(schema = "third_party_auth", volatile, parallel_restricted)]
 #[allow(clippy::type_complexity)]
-fn provider_status() -> Result<
+fn provider_status(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Result<
     TableIterator<
         'static,
         (
@@ -46,6 +48,7 @@ fn provider_status() -> Result<
     >,
     ErrorReport,
 > {
+    columns::must_be(fcinfo, 14);
     let loaded = loaded()?;
     let mut rows = Vec::new();
     for provider in &loaded.registry.providers {
@@ -254,7 +257,9 @@ fn problem(
 /// The rows of the view `signing_key`, without the moments, which are in the table.
 #[pg_extern(schema = "third_party_auth", volatile, parallel_restricted)]
 #[allow(clippy::type_complexity)]
-fn known_keys() -> Result<
+fn known_keys(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Result<
     TableIterator<
         'static,
         (
@@ -268,6 +273,7 @@ fn known_keys() -> Result<
     >,
     ErrorReport,
 > {
+    columns::must_be(fcinfo, 6);
     let loaded = loaded()?;
     let mut rows = Vec::new();
     for provider in &loaded.registry.providers {

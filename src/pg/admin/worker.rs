@@ -1,6 +1,7 @@
 //! The view `worker`, and `restart_worker()`.
 
 use super::super::call::{self, Call, Returned};
+use super::super::columns;
 use super::super::errors::{SqlError, not_preloaded};
 use super::super::fetching::{self, Obstacle};
 use super::super::{clock, shared};
@@ -12,7 +13,9 @@ use pgrx::prelude::*;
 /// The row of the view `worker`: when there is no fetcher because it found no slot, that is all it says.
 #[pg_extern(schema = "third_party_auth", volatile, parallel_restricted)]
 #[allow(clippy::type_complexity)]
-fn worker_status() -> TableIterator<
+fn fetcher_status(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> TableIterator<
     'static,
     (
         name!(pid, Option<i32>),
@@ -26,6 +29,66 @@ fn worker_status() -> TableIterator<
         name!(missing_slot, bool),
     ),
 > {
+    columns::must_be(fcinfo, 9);
+    TableIterator::new(row())
+}
+
+/// What `worker_status()` of 0.1.0 answered: SQL that is not upgraded yet calls it.
+#[pg_extern(
+    schema = "third_party_auth",
+    volatile,
+    parallel_restricted,
+    sql = false
+)]
+#[allow(clippy::type_complexity)]
+fn worker_status(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> TableIterator<
+    'static,
+    (
+        name!(pid, Option<i32>),
+        name!(started_at, Option<TimestampWithTimeZone>),
+        name!(heartbeat_age, Option<f64>),
+        name!(restarts, i32),
+        name!(providers, i32),
+        name!(keys, i32),
+        name!(waiters, i32),
+        name!(missing_slot, bool),
+    ),
+> {
+    columns::must_be(fcinfo, 8);
+    TableIterator::new(row().map(
+        |(pid, started_at, age, restarts, _, providers, keys, waiters, missing_slot)| {
+            let known = |count: Option<i32>| count.unwrap_or_default();
+            (
+                pid,
+                started_at,
+                age,
+                known(restarts),
+                known(providers),
+                known(keys),
+                known(waiters),
+                missing_slot,
+            )
+        },
+    ))
+}
+
+/// The columns of the view `worker`.
+type Row = (
+    Option<i32>,
+    Option<TimestampWithTimeZone>,
+    Option<f64>,
+    Option<i32>,
+    Option<bool>,
+    Option<i32>,
+    Option<i32>,
+    Option<i32>,
+    bool,
+);
+
+/// Its only row, if the library is preloaded.
+fn row() -> impl Iterator<Item = Row> {
     let now = clock::ticks();
     let row = shared::locked(|state| {
         let obstacle = fetching::obstacle_in(state.header, now);
@@ -48,22 +111,12 @@ fn worker_status() -> TableIterator<
             fetcher.missing_slot,
         )
     });
-    TableIterator::new(row.into_iter().map(
-        |(pid, started_at, age, restarts, safe_mode, providers, keys, waiters, missing_slot)| {
-            let started_at = started_at.and_then(clock::to_timestamp);
-            (
-                pid,
-                started_at,
-                age,
-                restarts,
-                safe_mode,
-                providers,
-                keys,
-                waiters,
-                missing_slot,
-            )
-        },
-    ))
+    row.into_iter().map(|mut row| {
+        let started_at = row.1.take().and_then(clock::to_timestamp);
+        (
+            row.0, started_at, row.2, row.3, row.4, row.5, row.6, row.7, row.8,
+        )
+    })
 }
 
 c_function!(

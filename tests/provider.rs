@@ -385,6 +385,20 @@ fn a_wide_clock_skew_and_open_parties_are_mentioned() {
 }
 
 #[test]
+fn a_default_role_that_no_policy_binds_is_warned_of() {
+    let supabase = |default_role: &str| {
+        let row = Row {
+            default_role: Some(default_role.into()),
+            allowed_roles: Some(vec!["authenticated".into(), "service_role".into()]),
+            ..row("supabase", "jwt_issuer", "https://auth.example.com")
+        };
+        row.judge().unwrap().1
+    };
+    assert_eq!(supabase("service_role")[0].level, AdviceLevel::Warning);
+    assert_eq!(supabase("authenticated"), []);
+}
+
+#[test]
 fn every_preset_is_complete() {
     for preset in ALL {
         assert!(

@@ -13,7 +13,7 @@ COMMENT ON FUNCTION third_party_auth.authenticate(text) IS
 CREATE FUNCTION third_party_auth.is_anonymous_request() RETURNS boolean
     STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_is_anonymous_request';
 COMMENT ON FUNCTION third_party_auth.is_anonymous_request() IS
-    'Whether the request carries no token, or an anonymous API key alone';
+    'Whether the request carries no token, or an anonymous API key alone, and runs as a role that needs none';
 
 CREATE FUNCTION third_party_auth.jwks() RETURNS jsonb
     STABLE PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_jwks';
@@ -45,11 +45,16 @@ BEGIN
     IF to_regnamespace('auth') IS NULL THEN
         CREATE SCHEMA auth;
         GRANT USAGE ON SCHEMA auth TO PUBLIC;
-    ELSIF NOT pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = 'auth'), 'USAGE') THEN
+    -- Its owner can drop and replace what is in it, and with it what policies ask. A superuser has the rights of
+    -- every owner, and that is not what counts here.
+    ELSIF NOT EXISTS (
+        SELECT FROM pg_namespace n JOIN pg_roles o ON o.oid = n.nspowner JOIN pg_database d ON d.datname = current_database()
+        WHERE n.nspname = 'auth' AND (o.rolname = current_user OR o.rolsuper OR n.nspowner = d.datdba)
+    ) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'insufficient_privilege',
             MESSAGE = 'schema auth belongs to somebody else',
-            HINT = 'On Supabase it belongs to Supabase: call third_party_jwt(), jwt_subject() and jwt_role() in your policies instead.';
+            HINT = 'Its owner could replace what your policies ask. If it is yours: ALTER SCHEMA auth OWNER TO CURRENT_USER. On Supabase it belongs to Supabase: call third_party_jwt(), jwt_subject() and jwt_role() in your policies instead.';
     END IF;
     CREATE FUNCTION auth.jwt() RETURNS jsonb STABLE PARALLEL SAFE LANGUAGE sql
         AS 'SELECT @extschema@.third_party_jwt()';

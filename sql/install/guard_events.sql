@@ -1,7 +1,16 @@
 -- Guards of tables that come later, and names that change.
 
--- pg_upgrade keeps the OIDs of tables, but not those of schemas: before one is renamed, the rows of schemas
--- are looked up again.
+CREATE FUNCTION third_party_auth.ddl_may_place_table(command pg_ddl_command) RETURNS boolean
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'third_party_auth_ddl_may_place_table';
+COMMENT ON FUNCTION third_party_auth.ddl_may_place_table(pg_ddl_command) IS
+    'Whether a command may have made, moved, renamed or attached a table';
+CREATE FUNCTION third_party_auth.ddl_enables_row_security(command pg_ddl_command) RETURNS boolean
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'third_party_auth_ddl_enables_row_security';
+COMMENT ON FUNCTION third_party_auth.ddl_enables_row_security(pg_ddl_command) IS
+    'Whether a command is ALTER TABLE … ENABLE ROW LEVEL SECURITY';
+
+-- pg_upgrade keeps the OIDs of tables, but not those of schemas, and new ones may have the old OIDs of others:
+-- before a schema is renamed, the rows of schemas are looked up again, and at no other time their OIDs count.
 CREATE FUNCTION third_party_auth.guard_before_rename() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
@@ -14,16 +23,34 @@ $$;
 COMMENT ON FUNCTION third_party_auth.guard_before_rename() IS
     'Event trigger: makes sure which schemas the list of guards is about';
 
--- The names are those that the objects have now.
+-- A schema that was renamed keeps its guard.
+CREATE FUNCTION third_party_auth.guard_after_schema_names() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    renamed record;
+BEGIN
+    FOR renamed IN
+        SELECT g.schema_name, n.nspname FROM third_party_auth.guard g JOIN pg_namespace n ON n.oid = g.object
+        WHERE g.table_name = '' AND n.nspname <> g.schema_name
+    LOOP
+        -- A row of this name can only be left over from a schema that is gone.
+        DELETE FROM third_party_auth.guard g WHERE g.schema_name = renamed.nspname AND g.table_name = '';
+        UPDATE third_party_auth.guard g SET schema_name = renamed.nspname
+        WHERE g.schema_name = renamed.schema_name AND g.table_name = '';
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION third_party_auth.guard_after_schema_names() IS
+    'Follows renamed schemas';
+
+-- The names are those that the tables have now.
 CREATE FUNCTION third_party_auth.guard_after_names() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     moved record;
 BEGIN
-    UPDATE third_party_auth.guard g SET schema_name = n.nspname
-    FROM pg_namespace n
-    WHERE g.table_name = '' AND n.oid = g.object AND n.nspname <> g.schema_name;
     FOR moved IN
         SELECT g.schema_name, g.table_name, g.origin, n.nspname, c.relname, n.nspname <> g.schema_name
                    -- A schema that was renamed takes its tables along.
@@ -49,7 +76,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION third_party_auth.guard_after_names() IS
-    'Follows renamed and moved tables and schemas';
+    'Follows renamed and moved tables';
 
 -- Guards what a command has made, moved or attached, as its guarded ancestor or schema asks. Runs as the
 -- owner of the extension, because whoever makes a table need not be able to guard it. Tables that have a
@@ -65,7 +92,8 @@ BEGIN
     touched := ARRAY(
         SELECT d.objid
         FROM pg_event_trigger_ddl_commands() d JOIN pg_class c ON c.oid = d.objid
-        WHERE d.classid = 'pg_class'::regclass AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't');
+        WHERE d.classid = 'pg_class'::regclass AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+          AND third_party_auth.ddl_may_place_table(d.command));
     IF touched = '{}' AND TG_TAG NOT IN ('ALTER SCHEMA', 'ALTER EXTENSION') THEN
         RETURN;
     END IF;
@@ -74,6 +102,9 @@ BEGIN
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         -- Its snapshot may be older than a guard: then this fails (40001).
         PERFORM FROM third_party_auth.guard_change FOR SHARE;
+    END IF;
+    IF TG_TAG = 'ALTER SCHEMA' THEN
+        PERFORM third_party_auth.guard_after_schema_names();
     END IF;
     PERFORM third_party_auth.guard_after_names();
     IF TG_TAG = 'ALTER EXTENSION' THEN
@@ -92,7 +123,8 @@ BEGIN
                             LATERAL third_party_auth.guard_descendants(u.root) d)
         ORDER BY c.oid
     LOOP
-        CONTINUE WHEN EXISTS (SELECT FROM third_party_auth.guard g WHERE g.object = relation.oid);
+        CONTINUE WHEN EXISTS (SELECT FROM third_party_auth.guard g
+                              WHERE g.object = relation.oid AND g.table_name <> '');
         SELECT r.* INTO rule FROM third_party_auth.guard_rule(relation.oid) r;
         CONTINUE WHEN NOT FOUND;
         -- A row of this name can only be left over from a table that is gone.
@@ -101,12 +133,40 @@ BEGIN
         -- Nobody is there to be asked: where guard_table() would refuse, the table is closed.
         PERFORM third_party_auth.guard_apply(
             relation.oid, CASE rule.table_name WHEN '' THEN 'schema' ELSE 'parent' END,
-            rule.providers, rule.allow_anonymous, rule.rls_off, rule.force, rule.exempt_roles);
+            rule.providers, rule.allow_anonymous, rule.rls_off, rule.force, rule.exempt_roles, true);
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION third_party_auth.guard_new_tables() IS
     'Event trigger: guards new tables of guarded schemas and new descendants of guarded tables';
+
+-- The permissive policy that a new table of an open schema was given yields to what its makers say about it:
+-- a permissive policy of theirs, or ALTER TABLE … ENABLE ROW LEVEL SECURITY, which the guard has forestalled.
+CREATE FUNCTION third_party_auth.guard_yields() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off
+    AS $$
+DECLARE
+    open_name constant name := third_party_auth.guard_open_name();
+    relation regclass;
+BEGIN
+    FOR relation IN
+        SELECT DISTINCT g.object
+        FROM pg_event_trigger_ddl_commands() d
+        LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+        JOIN third_party_auth.guard g ON g.opened AND NOT g.enabled_rls AND g.table_name <> ''
+            AND (p.polrelid = g.object AND p.polpermissive AND p.polname <> open_name
+                 OR d.classid = 'pg_class'::regclass AND d.objid = g.object AND g.rls_on
+                    AND third_party_auth.ddl_enables_row_security(d.command))
+        JOIN pg_policy o ON o.polrelid = g.object AND o.polname = open_name
+    LOOP
+        UPDATE third_party_auth.guard g SET opened = false WHERE g.object = relation AND g.table_name <> '';
+        EXECUTE format('DROP POLICY %I ON %s', open_name, relation);
+        RAISE NOTICE 'table % is as open as its own policies say from now on, and not to every token any more', relation;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION third_party_auth.guard_yields() IS
+    'Event trigger: new tables of schemas guarded with rls_off => ''open'' stay open until they have policies of their own';
 
 -- What is gone needs no guard, and what gets its name later is something else.
 CREATE FUNCTION third_party_auth.guard_after_drop() RETURNS event_trigger
@@ -161,6 +221,9 @@ CREATE EVENT TRIGGER third_party_auth_guard ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA',
                  'ALTER TABLE', 'ALTER INDEX', 'ALTER SCHEMA', 'ALTER EXTENSION')
     EXECUTE FUNCTION third_party_auth.guard_new_tables();
+CREATE EVENT TRIGGER third_party_auth_guard_yield ON ddl_command_end
+    WHEN TAG IN ('ALTER TABLE', 'CREATE POLICY')
+    EXECUTE FUNCTION third_party_auth.guard_yields();
 CREATE EVENT TRIGGER third_party_auth_guard_drop ON sql_drop
     EXECUTE FUNCTION third_party_auth.guard_after_drop();
 CREATE EVENT TRIGGER third_party_auth_guard_trigger ON ddl_command_end
@@ -169,5 +232,6 @@ CREATE EVENT TRIGGER third_party_auth_guard_trigger ON ddl_command_end
 -- Also for sessions with session_replication_role = replica.
 ALTER EVENT TRIGGER third_party_auth_guard_rename ENABLE ALWAYS;
 ALTER EVENT TRIGGER third_party_auth_guard ENABLE ALWAYS;
+ALTER EVENT TRIGGER third_party_auth_guard_yield ENABLE ALWAYS;
 ALTER EVENT TRIGGER third_party_auth_guard_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER third_party_auth_guard_trigger ENABLE ALWAYS;

@@ -13,6 +13,16 @@ CREATE FUNCTION third_party_auth.guard_object(schema_name name, table_name name)
 COMMENT ON FUNCTION third_party_auth.guard_object(name, name) IS
     'The OID of a schema (without a table''s name) or of a table';
 
+-- Whether row level security of a table is on, in the same way.
+CREATE FUNCTION third_party_auth.guard_rls(schema_name name, table_name name) RETURNS boolean
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT c.relrowsecurity FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
+    WHERE n.nspname = guard_rls.schema_name AND c.relname = guard_rls.table_name
+    $$;
+COMMENT ON FUNCTION third_party_auth.guard_rls(name, name) IS
+    'Whether row level security of a table is on';
+
 -- Who is guarded how: one row for each guarded table, and one with an empty table_name for each guarded
 -- schema. One table for both, so that a restore loads it at once: from then on tables without a row are
 -- new ones, and those of the dump, whose own CREATE POLICY is still to come, have their rows.
@@ -30,21 +40,30 @@ CREATE TABLE third_party_auth.guard (
     rls_off         text NOT NULL,
     force           boolean NOT NULL,
     exempt_roles    name[] NOT NULL,
-    -- What the guard has changed, for unguard_table() to undo: row level security enabled, forced, and
-    -- a permissive policy added.
+    -- What guard_table() and guard_schema() have changed, for unguard_table() to undo: row level security
+    -- enabled, and forced. Not what was done to a table when it was made: before, there was nothing.
     enabled_rls     boolean NOT NULL DEFAULT false,
     forced_rls      boolean NOT NULL DEFAULT false,
+    -- The permissive policy of rls_off => 'open' was added, and has a purpose still.
     opened          boolean NOT NULL DEFAULT false,
+    -- Whether row level security was on when the guard was made. In a restored database it was not yet: what
+    -- switches it on there is the restore.
+    rls_on          boolean GENERATED ALWAYS AS (third_party_auth.guard_rls(schema_name, table_name)) STORED,
     PRIMARY KEY (schema_name, table_name)
 );
 COMMENT ON TABLE third_party_auth.guard IS
     'The guarded schemas and tables; changed by guard_table() and its like only';
+CREATE INDEX ON third_party_auth.guard (object);
 SELECT pg_catalog.pg_extension_config_dump('third_party_auth.guard', '');
 
 -- One row, written whenever a guard is set or taken away, so that a transaction that still sees the
 -- guards of before (REPEATABLE READ) notices when it creates a table.
 CREATE TABLE third_party_auth.guard_change (number bigint NOT NULL);
 INSERT INTO third_party_auth.guard_change VALUES (0);
+CREATE TRIGGER refuse_unless_granted BEFORE INSERT OR UPDATE OR DELETE ON third_party_auth.guard
+    EXECUTE FUNCTION third_party_auth.refuse_unless_granted();
+CREATE TRIGGER refuse_unless_granted BEFORE INSERT OR UPDATE OR DELETE ON third_party_auth.guard_change
+    EXECUTE FUNCTION third_party_auth.refuse_unless_granted();
 
 -- The names of what guards are made of, where guard_table() and guard_status look for them.
 CREATE FUNCTION third_party_auth.guard_name() RETURNS name

@@ -81,7 +81,9 @@ CREATE FUNCTION third_party_auth.guard_alterations()
         (t.condition IS NOT NULL AND pg_get_triggerdef(g.oid) <> third_party_auth.guard_trigger(t.relation, t.condition),
          'altered', 'the TRUNCATE trigger asks something else', NULL),
         ((t.kept).force AND NOT t.forced, 'altered', 'row level security is not forced any more', NULL),
-        ((t.kept).opened AND o.oid IS NULL, 'altered', 'the permissive policy of rls_off => ''open'' is missing', NULL)
+        (o.oid IS NOT NULL AND NOT coalesce((t.kept).opened, false), 'altered',
+         'a permissive policy of rls_off => ''open'' is there, and no guard asks for it: whoever has a token sees every row',
+         'DROP POLICY ' || quote_ident(o.polname) || ' ON ' || t.relation::regclass)
     ) AS found (holds, state, problem, advice)
     WHERE found.holds
     $$;
@@ -93,12 +95,30 @@ CREATE FUNCTION third_party_auth.guard_detours()
     RETURNS TABLE (relation oid, state text, problem text, advice text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on
     AS $$
-    WITH guarded AS (SELECT * FROM third_party_auth.guard_tables())
+    WITH RECURSIVE guarded AS (
+        SELECT * FROM third_party_auth.guard_tables()
+    ), rewritten AS (
+        -- What views and rules read and write, and whether they do so as whoever asks them.
+        SELECT DISTINCT w.ev_class AS reader, d.refobjid AS relation,
+               EXISTS (SELECT FROM pg_options_to_table(v.reloptions)
+                       WHERE option_name = 'security_invoker' AND option_value::boolean) AS is_invoker
+        FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
+        WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+          AND (w.rulename <> '_RETURN' OR w.ev_class <> d.refobjid)
+    ), reader (relation, reader, is_invoker, as_asker) AS (
+        -- Also through views; as_asker: the table is read as whoever reads the reader, or as its owner.
+        SELECT r.relation, r.reader, r.is_invoker, true
+        FROM rewritten r WHERE r.relation IN (SELECT g.relation FROM guarded g)
+        UNION
+        SELECT b.relation, r.reader, r.is_invoker, b.as_asker AND b.is_invoker
+        FROM reader b JOIN rewritten r ON r.relation = b.reader AND r.reader <> b.reader
+    )
     -- Whoever has the owner's rights. Superusers are not named: nothing binds them.
     SELECT t.relation, 'open',
            'row level security does not bind the owner, and these roles can log in as it: ' || logins.names,
-           'Guard it with force => true, or: ALTER TABLE ' || t.relation::regclass || ' OWNER TO a role that nobody logs in as'
-    FROM guarded t,
+           CASE WHEN o.rolbypassrls THEN 'Let nobody log in as it whom you do not trust: it has BYPASSRLS'
+                ELSE 'Guard it with force => true, or let nobody log in as it whom you do not trust' END
+    FROM guarded t JOIN pg_roles o ON o.oid = t.owner,
     LATERAL (SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname COLLATE "C") FROM pg_roles r
              WHERE r.rolcanlogin AND NOT r.rolsuper AND pg_has_role(r.oid, t.owner, 'MEMBER')) AS logins (names)
     WHERE NOT t.forced AND logins.names IS NOT NULL
@@ -129,12 +149,15 @@ CREATE FUNCTION third_party_auth.guard_detours()
               UNION ALL
               SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped) AS acls (acl),
              aclexplode(acls.acl) AS a
+        LEFT JOIN pg_roles r ON r.oid = a.grantee
+        -- Whom row level security does not bind is named above.
         WHERE a.privilege_type IN ('TRUNCATE', 'TRIGGER', 'REFERENCES') AND a.grantee <> t.owner
+          AND NOT coalesce(r.rolsuper OR r.rolbypassrls OR pg_has_role(r.oid, t.owner, 'USAGE'), false)
     ) AS g
     GROUP BY t.relation, g.privilege_type
     UNION ALL
     -- Views and rules read as their owners, whom row level security may not bind.
-    SELECT t.relation, 'open',
+    SELECT DISTINCT t.relation, 'open',
            CASE v.relkind
                WHEN 'm' THEN format('materialized view %s holds copies of its rows, which no policy guards', v.oid::regclass)
                WHEN 'v' THEN format('view %s reads it as %I, whom row level security does not bind', v.oid::regclass, o.rolname)
@@ -144,15 +167,36 @@ CREATE FUNCTION third_party_auth.guard_detours()
                WHEN 'v' THEN format('ALTER VIEW %s SET (security_invoker = true)', v.oid::regclass)
                ELSE format('Drop the rule, or let %s belong to a role that row level security binds', v.oid::regclass) END
     FROM guarded t
-    JOIN (SELECT DISTINCT w.ev_class, d.refobjid
-          FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid
-          WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass) AS used ON used.refobjid = t.relation
-    JOIN pg_class v ON v.oid = used.ev_class AND v.oid <> t.relation
+    JOIN reader ON reader.relation = t.relation
+    JOIN pg_class v ON v.oid = reader.reader
     JOIN pg_roles o ON o.oid = v.relowner
     WHERE v.relkind = 'm'
-       OR (o.rolsuper OR o.rolbypassrls OR pg_has_role(o.oid, t.owner, 'USAGE') AND NOT t.forced)
-          AND NOT EXISTS (SELECT FROM pg_options_to_table(v.reloptions)
-                          WHERE option_name = 'security_invoker' AND option_value::boolean)
+       OR reader.as_asker AND NOT reader.is_invoker
+          AND (o.rolsuper OR o.rolbypassrls OR pg_has_role(o.oid, t.owner, 'USAGE') AND NOT t.forced)
+    UNION ALL
+    -- Sequences have no policies.
+    SELECT t.relation, 'open',
+           format('sequence %s: %s granted to %s tell how many rows there are, or make inserts fail', s.oid::regclass,
+                  string_agg(DISTINCT a.privilege_type, ' and ' ORDER BY a.privilege_type),
+                  string_agg(DISTINCT a.who, ', ' ORDER BY a.who)),
+           format('REVOKE SELECT, UPDATE ON SEQUENCE %s FROM %s', s.oid::regclass, string_agg(DISTINCT a.who, ', ' ORDER BY a.who))
+    FROM guarded t
+    JOIN pg_depend d ON d.refobjid = t.relation AND d.refclassid = 'pg_class'::regclass
+        AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+    JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S',
+    LATERAL (SELECT a.privilege_type, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+             FROM aclexplode(s.relacl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
+             WHERE a.privilege_type IN ('SELECT', 'UPDATE') AND a.grantee <> s.relowner
+               AND NOT coalesce(r.rolsuper OR r.rolbypassrls OR pg_has_role(r.oid, t.owner, 'USAGE'), false)
+            ) AS a (privilege_type, who)
+    GROUP BY t.relation, s.oid
+    UNION ALL
+    -- A parent shows the rows of its children by its own policies.
+    SELECT t.relation, 'open',
+           format('%s, which it belongs to, shows its rows and is not guarded', i.inhparent::regclass),
+           format('SELECT * FROM third_party_auth.guard_table(%L)', i.inhparent::regclass)
+    FROM guarded t JOIN pg_inherits i ON i.inhrelid = t.relation
+    WHERE i.inhparent NOT IN (SELECT g.relation FROM guarded g)
     UNION ALL
     SELECT t.relation, 'open',
            format('subscription %I writes to it, whatever tokens there are', s.subname),
@@ -224,11 +268,18 @@ CREATE FUNCTION third_party_auth.guard_report()
                'ALTER EVENT TRIGGER ' || quote_ident(w.name) || ' ENABLE ALWAYS'
         FROM (VALUES
             ('third_party_auth_guard', 'new tables are not guarded'),
+            ('third_party_auth_guard_yield', 'new tables stay open although they have policies of their own'),
             ('third_party_auth_guard_rename', 'schemas that are renamed are lost sight of'),
             ('third_party_auth_guard_drop', 'tables that are gone stay on the list'),
             ('third_party_auth_guard_trigger', 'the privilege TRIGGER is enough to put the guard''s aside')) AS w (name, purpose)
         WHERE EXISTS (SELECT FROM third_party_auth.guard)
           AND NOT EXISTS (SELECT FROM pg_event_trigger e WHERE e.evtname = w.name AND e.evtenabled = 'A')
+        UNION ALL
+        SELECT NULL, NULL, 'altered',
+               format('schema %I is on the list of guards and does not exist: the next one of that name will be guarded', g.schema_name),
+               format('If it shall not: DELETE FROM third_party_auth.guard WHERE schema_name = %L', g.schema_name)
+        FROM third_party_auth.guard g
+        WHERE g.table_name = '' AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = g.schema_name)
     )
     SELECT * FROM named s
     ORDER BY s.schema COLLATE "C" NULLS FIRST, s."table" COLLATE "C", s.problem COLLATE "C"

@@ -1,9 +1,10 @@
 -- Guards: nobody reads or writes a guarded table without a verified token, whatever its other policies say.
 
 -- Guards one table, or changes its guard: policy, trigger and row. What is as it should be is not touched.
+-- A new table is one that the present command has made or moved.
 CREATE FUNCTION third_party_auth.guard_apply(
     target oid, origin text, providers text[], allow_anonymous boolean, rls_off text, force boolean,
-    exempt_roles name[]
+    exempt_roles name[], is_new boolean
 ) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on
     AS $$
@@ -12,10 +13,13 @@ DECLARE
     open_name constant name := third_party_auth.guard_open_name();
     condition constant text := third_party_auth.guard_condition(providers, allow_anonymous, exempt_roles);
     definition constant text := third_party_auth.guard_trigger(target, condition);
-    is_open boolean;
+    is_open constant boolean :=
+        EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = target AND p.polname = open_name);
+    shall_be_open boolean;
     relation record;
     former third_party_auth.guard;
-    now_kept third_party_auth.guard;
+    disable_later boolean;
+    unforce_later boolean;
     changes text[] := '{}';
 BEGIN
     SELECT c.relname, n.nspname, c.relrowsecurity, c.relforcerowsecurity INTO STRICT relation
@@ -23,20 +27,27 @@ BEGIN
     SELECT g.* INTO former FROM third_party_auth.guard g
     WHERE g.schema_name = relation.nspname AND g.table_name = relation.relname AND g.origin <> 'none';
 
-    now_kept := ROW(relation.nspname, relation.relname, NULL, origin, providers, allow_anonymous, rls_off,
-                    force, exempt_roles, coalesce(former.enabled_rls, NOT relation.relrowsecurity), false, false);
-    now_kept.forced_rls := force AND (coalesce(former.forced_rls, false) OR NOT relation.relforcerowsecurity);
-    now_kept.opened := CASE WHEN rls_off <> 'refuse' AND (now_kept.enabled_rls OR NOT relation.relrowsecurity)
-                            THEN rls_off = 'open' ELSE coalesce(former.opened, false) END;
+    disable_later := coalesce(former.enabled_rls, NOT relation.relrowsecurity AND NOT is_new);
+    unforce_later := force AND (coalesce(former.forced_rls, false) OR NOT relation.relforcerowsecurity AND NOT is_new);
+    shall_be_open := CASE
+        WHEN rls_off = 'closed' THEN false
+        WHEN NOT relation.relrowsecurity THEN rls_off = 'open'
+        -- Whoever has dropped the policy meant it.
+        WHEN former.opened THEN is_open
+        -- Closed by an earlier guard, and still without a policy that says who sees what.
+        ELSE rls_off = 'open' AND (is_open OR coalesce(former.rls_off, 'open') <> 'open' AND disable_later
+             AND NOT EXISTS (SELECT FROM pg_policy p
+                             WHERE p.polrelid = target AND p.polname NOT IN (guard_name, open_name)))
+        END;
 
     -- The row comes first: the commands below fire event triggers too, which leave tables with a row alone.
     DELETE FROM third_party_auth.guard g WHERE g.schema_name = relation.nspname AND g.table_name = relation.relname;
     INSERT INTO third_party_auth.guard
         (schema_name, table_name, origin, providers, allow_anonymous, rls_off, force, exempt_roles,
-         enabled_rls, forced_rls, opened)
-    VALUES (now_kept.schema_name, now_kept.table_name, now_kept.origin, now_kept.providers,
-            now_kept.allow_anonymous, now_kept.rls_off, now_kept.force, now_kept.exempt_roles,
-            now_kept.enabled_rls, now_kept.forced_rls, now_kept.opened);
+         enabled_rls, forced_rls)
+    VALUES (relation.nspname, relation.relname, guard_apply.origin, guard_apply.providers,
+            guard_apply.allow_anonymous, guard_apply.rls_off, guard_apply.force, guard_apply.exempt_roles,
+            disable_later, unforce_later);
 
     IF NOT EXISTS (
         SELECT FROM pg_policy p
@@ -51,10 +62,9 @@ BEGIN
                        guard_name, target::regclass, condition, condition);
     END IF;
 
-    is_open := EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = target AND p.polname = open_name);
-    IF now_kept.opened AND NOT is_open THEN
+    IF shall_be_open AND NOT is_open THEN
         EXECUTE format('CREATE POLICY %I ON %s USING (true)', open_name, target::regclass);
-    ELSIF former.opened AND NOT now_kept.opened AND is_open THEN
+    ELSIF is_open AND rls_off = 'closed' THEN
         EXECUTE format('DROP POLICY %I ON %s', open_name, target::regclass);
     END IF;
 
@@ -82,9 +92,12 @@ BEGIN
     IF changes <> '{}' THEN
         EXECUTE format('ALTER TABLE ONLY %s %s', target::regclass, array_to_string(changes, ', '));
     END IF;
+    -- The name is written for what is generated from it. Last, because guard_yields() goes by it.
+    UPDATE third_party_auth.guard g SET opened = shall_be_open, schema_name = g.schema_name
+    WHERE g.schema_name = relation.nspname AND g.table_name = relation.relname;
 END
 $$;
-COMMENT ON FUNCTION third_party_auth.guard_apply(oid, text, text[], boolean, text, boolean, name[]) IS
+COMMENT ON FUNCTION third_party_auth.guard_apply(oid, text, text[], boolean, text, boolean, name[], boolean) IS
     'Makes the guard of one table what these arguments say';
 
 -- Takes the guard of one table away, and undoes what it changed. Answers whether there was one.
@@ -97,6 +110,7 @@ DECLARE
     relation record;
     former third_party_auth.guard;
     policy name;
+    has_policies boolean;
     removed boolean := false;
 BEGIN
     SELECT c.relname, n.nspname, c.relrowsecurity, c.relforcerowsecurity INTO STRICT relation
@@ -124,9 +138,17 @@ BEGIN
     IF former.forced_rls AND relation.relforcerowsecurity THEN
         EXECUTE format('ALTER TABLE ONLY %s NO FORCE ROW LEVEL SECURITY', target::regclass);
     END IF;
-    IF former.enabled_rls AND relation.relrowsecurity THEN
+    -- Policies that somebody has written meanwhile keep it on, and so do tables that were never without a guard:
+    -- nobody has meant them to be open.
+    has_policies := EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = target);
+    IF former.enabled_rls AND relation.relrowsecurity AND NOT has_policies THEN
         EXECUTE format('ALTER TABLE ONLY %s DISABLE ROW LEVEL SECURITY', target::regclass);
         RAISE NOTICE 'row level security of % is off again, as it was before it was guarded', target::regclass;
+    ELSIF former.origin IS NOT NULL AND relation.relrowsecurity AND (former.enabled_rls OR NOT has_policies) THEN
+        RAISE NOTICE USING
+            MESSAGE = format('row level security of %s stays on: it has %s', target::regclass,
+                             CASE WHEN has_policies THEN 'policies of its own' ELSE 'no policies, and nobody sees its rows' END),
+            HINT = format('If its rows are for everyone who has the privileges: ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', target::regclass);
     END IF;
     -- Where a guarded schema or parent would guard it again, the row stays and says that somebody decided
     -- otherwise.
@@ -168,7 +190,7 @@ BEGIN
     FOREACH relation IN ARRAY tree LOOP
         PERFORM third_party_auth.guard_apply(
             relation, CASE WHEN relation = target THEN 'table' ELSE 'parent' END,
-            providers, allow_anonymous, rls_off, force, exempt_roles);
+            providers, allow_anonymous, rls_off, force, exempt_roles, false);
     END LOOP;
 
     RETURN QUERY
@@ -226,7 +248,7 @@ BEGIN
     FOREACH relation IN ARRAY members || below LOOP
         PERFORM third_party_auth.guard_apply(
             relation, CASE WHEN relation = ANY (members) THEN 'schema' ELSE 'parent' END,
-            providers, allow_anonymous, rls_off, force, exempt_roles);
+            providers, allow_anonymous, rls_off, force, exempt_roles, false);
     END LOOP;
 
     RETURN QUERY SELECT s.* FROM third_party_auth.guard_status s WHERE s.schema = own_schema OR s.schema IS NULL;
@@ -280,14 +302,17 @@ BEGIN
     UPDATE third_party_auth.guard_change SET number = number + 1;
     -- What the schema has guarded, and what has followed that.
     tree := ARRAY(
-        SELECT DISTINCT f.relation
-        FROM third_party_auth.guard k
-        JOIN pg_class k_class ON k_class.relname = k.table_name AND k_class.relnamespace = target,
-        LATERAL third_party_auth.guard_followers(k_class.oid) f
-        JOIN pg_class c ON c.oid = f.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+        WITH follower AS MATERIALIZED (
+            SELECT DISTINCT f.relation
+            FROM third_party_auth.guard k
+            JOIN pg_class c ON c.relname = k.table_name AND c.relnamespace = target,
+            LATERAL third_party_auth.guard_followers(c.oid) f
+            WHERE k.schema_name = own_schema AND k.origin = 'schema'
+        )
+        SELECT f.relation
+        FROM follower f JOIN pg_class c ON c.oid = f.relation JOIN pg_namespace n ON n.oid = c.relnamespace
         JOIN third_party_auth.guard g ON g.schema_name = n.nspname AND g.table_name = c.relname
-        WHERE k.schema_name = own_schema AND k.origin = 'schema'
-          AND (g.origin = 'parent' OR g.origin = 'schema' AND g.schema_name = own_schema)
+        WHERE g.origin = 'parent' OR g.origin = 'schema' AND g.schema_name = own_schema
         ORDER BY f.relation);
     PERFORM third_party_auth.guard_check_owners(tree);
     DELETE FROM third_party_auth.guard g WHERE g.schema_name = own_schema AND g.table_name = '';
@@ -307,7 +332,7 @@ BEGIN
         SELECT r.* INTO STRICT rule FROM third_party_auth.guard_rule(relation) r;
         PERFORM third_party_auth.guard_apply(
             relation, CASE rule.table_name WHEN '' THEN 'schema' ELSE 'parent' END,
-            rule.providers, rule.allow_anonymous, rule.rls_off, rule.force, rule.exempt_roles);
+            rule.providers, rule.allow_anonymous, rule.rls_off, rule.force, rule.exempt_roles, false);
     END LOOP;
     DELETE FROM third_party_auth.guard g
     WHERE g.schema_name = own_schema AND g.origin = 'none'

@@ -120,3 +120,34 @@ ALTER TABLE third_party_auth.revoked
     ENABLE ALWAYS TRIGGER void_cache, ENABLE ALWAYS TRIGGER void_cache_truncate;
 ALTER TABLE third_party_auth.provider_secret
     ENABLE ALWAYS TRIGGER void_cache, ENABLE ALWAYS TRIGGER void_cache_truncate;
+
+-- Members of pg_write_all_data may write every table; but what is trusted is changed by the owner alone, and
+-- by those whom one of these tables was granted to. Not row level security: dumps by pg_read_all_data would
+-- miss the rows.
+CREATE FUNCTION third_party_auth.refuse_unless_granted() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF pg_has_role('pg_write_all_data', 'USAGE') AND NOT (
+        SELECT pg_has_role(c.relowner, 'USAGE') OR EXISTS (
+            SELECT FROM aclexplode(c.relacl) a
+            WHERE a.privilege_type = TG_OP AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))
+        FROM pg_class c WHERE c.oid = TG_RELID
+    ) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = '42501',
+            MESSAGE = format('permission denied for table %I', TG_TABLE_NAME),
+            DETAIL = 'pg_write_all_data is not enough to change what is trusted.',
+            HINT = format('If %I shall: GRANT %s ON %I.%I TO %I.', current_user, TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, current_user);
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER refuse_unless_granted BEFORE INSERT OR UPDATE OR DELETE ON third_party_auth.provider
+    EXECUTE FUNCTION third_party_auth.refuse_unless_granted();
+CREATE TRIGGER refuse_unless_granted BEFORE INSERT OR UPDATE OR DELETE ON third_party_auth.provider_state
+    EXECUTE FUNCTION third_party_auth.refuse_unless_granted();
+CREATE TRIGGER refuse_unless_granted BEFORE INSERT OR UPDATE OR DELETE ON third_party_auth.revoked
+    EXECUTE FUNCTION third_party_auth.refuse_unless_granted();
+CREATE TRIGGER refuse_unless_granted BEFORE INSERT OR UPDATE OR DELETE ON third_party_auth.provider_secret
+    EXECUTE FUNCTION third_party_auth.refuse_unless_granted();

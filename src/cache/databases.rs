@@ -131,10 +131,17 @@ pub fn succeed(databases: &mut [Database], oid: u32, has_extension: bool, now: T
     }
 }
 
-/// Whether this digest is another one than the last. It is kept.
-pub fn is_news(databases: &mut [Database], oid: u32, digest: u64) -> bool {
-    let database = databases.iter_mut().find(|d| d.is(oid));
-    database.is_some_and(|d| std::mem::replace(&mut d.announced, digest) != digest)
+/// Whether this digest is another one than the last that was [`announced`].
+pub fn is_news(databases: &[Database], oid: u32, digest: u64) -> bool {
+    let database = databases.iter().find(|d| d.is(oid));
+    database.is_some_and(|d| d.announced != digest)
+}
+
+/// Keeps the digest of what was announced, after the commit that announced it.
+pub fn announced(databases: &mut [Database], oid: u32, digest: u64) {
+    if let Some(database) = databases.iter_mut().find(|d| d.is(oid)) {
+        database.announced = digest;
+    }
 }
 
 /// It failed, or could not be started: again later, ever more patiently. Does nothing if it ended well.

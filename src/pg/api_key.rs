@@ -2,9 +2,9 @@
 
 use super::errors::{SqlError, Undecided};
 use super::keyring::Keyring;
+use super::registry;
 use super::request::Token;
 use super::session::{self, Decision};
-use super::{registry, settings};
 use crate::token::Claims;
 use crate::verify::{self, ApiKey, Failure, Reason, Refusal};
 
@@ -12,16 +12,20 @@ use crate::verify::{self, ApiKey, Failure, Reason, Refusal};
 ///
 /// # Errors
 /// 58000 when it cannot be decided.
-pub fn is_anonymous(decision: &Decision) -> Result<bool, SqlError> {
+pub fn is_of_nobody(decision: &Decision) -> Result<bool, SqlError> {
     let is_without_token = decision.verified.is_none() && decision.refusal.is_none();
-    Ok(is_without_token || of(decision)?.is_some_and(|key| key.role() == "anon"))
+    let is_anonymous_key = matches!(of(decision)?, Some(Ok(key)) if key.role() == "anon");
+    Ok(is_without_token || is_anonymous_key)
 }
 
-/// What the refused token of a decision is as an API key; `None`: it is none.
+/// A token that claims to be an API key: it is one, or why it is not accepted as such.
+pub type Judged = Result<ApiKey, Refusal>;
+
+/// What the refused token of a decision is as an API key; `None`: it does not claim to be one.
 ///
 /// # Errors
 /// 58000 when it cannot be decided.
-pub fn of(decision: &Decision) -> Result<Option<ApiKey>, SqlError> {
+pub fn of(decision: &Decision) -> Result<Option<Judged>, SqlError> {
     let is_refused = |refusal: &Refusal| refusal.reason == Reason::UnknownIssuer;
     if !decision.refusal.as_ref().is_some_and(is_refused) {
         return Ok(None);
@@ -30,15 +34,16 @@ pub fn of(decision: &Decision) -> Result<Option<ApiKey>, SqlError> {
         return Ok(known.clone());
     }
     let found = match session::decided_token() {
-        Token::None | Token::Conflicting => None,
-        Token::Raw(text) => judge(&text, decision.now)?,
+        Token::None | Token::Conflicting | Token::TooLarge(_) => None,
+        Token::Raw(text) => Some(judge(&text, decision.now)?),
         Token::GatewayClaims(payload) => judge_gateway_claims(payload, decision.now),
     };
+    let found = found.filter(|judged| !matches!(judged, Err(refusal) if is_refused(refusal)));
     Ok(decision.api_key.get_or_init(|| found).clone())
 }
 
 /// Only with keys that are there: an API key's issuer selects no provider that could be asked.
-fn judge(text: &str, now: f64) -> Result<Option<ApiKey>, SqlError> {
+fn judge(text: &str, now: f64) -> Result<Judged, SqlError> {
     let loaded = registry::current()?;
     let judged = session::with_recent(|recent| {
         let token = recent.find_or_parse(text).map_err(Failure::Refused)?;
@@ -46,17 +51,20 @@ fn judge(text: &str, now: f64) -> Result<Option<ApiKey>, SqlError> {
         verify::verify_api_key(&token, &loaded.registry, now, &mut keys)
     });
     match judged {
-        Ok(key) => Ok(Some(key)),
-        Err(Failure::Refused(_)) => Ok(None),
+        Ok(key) => Ok(Ok(key)),
+        Err(Failure::Refused(refusal)) => Ok(Err(refusal)),
         // Whose keys they are is not for the caller to know: the token has not shown that it is theirs.
         Err(Failure::Undecided(_)) => Err(Undecided::KeysOfApiKeys.into()),
     }
 }
 
 /// Nothing raises here.
-fn judge_gateway_claims(payload: String, now: f64) -> Option<ApiKey> {
+fn judge_gateway_claims(payload: String, now: f64) -> Option<Judged> {
     let loaded = registry::current().ok()?;
-    let claims = (payload.len() <= settings::max_token_bytes()).then(|| Claims::parse(payload));
-    let claims = claims?.ok()?;
-    verify::verify_gateway_api_key(&claims, &loaded.registry, now).ok()
+    let claims = Claims::parse(payload).ok()?;
+    Some(verify::verify_gateway_api_key(
+        &claims,
+        &loaded.registry,
+        now,
+    ))
 }

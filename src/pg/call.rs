@@ -4,7 +4,7 @@ use super::errors::{Report, SqlError, report};
 use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 
-/// The arguments of a call. All of them have been detoasted and copied when they are asked for.
+/// The arguments of a call. What is asked for as `&str` is not copied: a text can be a gigabyte long.
 #[derive(Clone, Copy)]
 pub struct Call(FunctionCallInfo);
 

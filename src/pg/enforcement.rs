@@ -26,15 +26,15 @@ c_function!(
         if let Some(token) = &decision.verified {
             return same_role(token, &role).map(|()| None);
         }
-        if let Some(key) = api_key::of(&decision).map_err(unavailable)? {
-            return match key.role() == role {
-                true => Ok(None),
-                false => Err(another_role(key.role(), &role)),
-            };
+        match api_key::of(&decision).map_err(unavailable)? {
+            Some(Ok(key)) if key.role() == role => return Ok(None),
+            Some(Ok(key)) => return Err(another_role(key.role(), &role)),
+            Some(Err(refusal)) => return Err(unauthorized(&refusal)),
+            None => {}
         }
         match &decision.refusal {
             Some(refusal) => Err(unauthorized(refusal)),
-            None if settings::anonymous_roles().contains(&role) => Ok(None),
+            None if roles::is_anonymous(&role) => Ok(None),
             None => Err(without_token()),
         }
     }
@@ -102,7 +102,7 @@ fn authenticate(call: Call) -> Returned {
         )
         .hint("Add request.jwt to third_party_auth.token_sources."));
     }
-    let Some(text) = call.argument::<String>(0).filter(|text| !text.is_empty()) else {
+    let Some(text) = call.argument::<&str>(0).filter(|text| !text.is_empty()) else {
         return Err(SqlError::new(
             PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
             "there is no token",
@@ -117,14 +117,14 @@ fn authenticate(call: Call) -> Returned {
         nonce: None,
     };
     super::registry::accept_invalidations();
-    let token = session::verify_text(&text, &question)??;
+    let token = session::verify_text(text, &question)??;
     let role = role(&token)?;
     let payload = token.claims().payload();
     let Some(claims) = claims::to_jsonb(payload) else {
         let why = TokenError::Malformed(Part::Payload, "it holds a number that jsonb cannot hold");
         return Err(Refusal::from(why).into());
     };
-    parameters::set_local(c"request.jwt", &text);
+    parameters::set_local(c"request.jwt", text);
     parameters::set_local(c"request.jwt.claims", payload);
     // Last: what a later statement may do is what this role may do.
     parameters::set_local(c"role", role);

@@ -166,7 +166,8 @@ impl Undecided {
             ),
             Undecided::RegistryLocked => (
                 "the table of providers is locked".into(),
-                "Somebody holds an ACCESS EXCLUSIVE lock on third_party_auth.provider: try again.".into(),
+                "Somebody holds, or waits for, an ACCESS EXCLUSIVE lock on third_party_auth.provider: try again, \
+                 and look for them in pg_locks.".into(),
             ),
         }
     }

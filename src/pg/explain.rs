@@ -6,7 +6,7 @@ use super::recent::Recent;
 use super::request::Token;
 use super::session;
 use super::{clock, registry, settings};
-use crate::verify::{self, Purpose, Question, Reason, Step};
+use crate::verify::{self, Purpose, Question, Reason, Refusal, Step};
 use pgrx::prelude::*;
 
 /// A row of `explain()`.
@@ -31,18 +31,18 @@ fn explain() -> TableIterator<
 > {
     let rows = match session::present_token() {
         Token::None => one("no_token", None, no_token()),
-        Token::Conflicting => {
-            let refusal = session::conflicting();
-            one(
-                refusal.reason.code(),
-                Some(false),
-                format!("{}. {}", refusal.message, refusal.hint),
-            )
-        }
+        Token::Conflicting => refused(&session::conflicting()),
+        Token::TooLarge(error) => refused(&Refusal::from(error)),
         Token::Raw(text) => rows(steps(&text, Purpose::Request), may_read_configuration()),
         Token::GatewayClaims(payload) => rows(gateway_steps(&payload), may_read_configuration()),
     };
     TableIterator::new(rows)
+}
+
+/// What is refused before there is a token to be judged.
+fn refused(refusal: &Refusal) -> Vec<Row> {
+    let detail = format!("{}. {}", refusal.message, refusal.hint);
+    one(refusal.reason.code(), Some(false), detail)
 }
 
 /// `explain(token)`: any token, for administrators.

@@ -4,11 +4,9 @@
 //! argument that is NULL answers false, so that a NULL in a row never widens access.
 
 use super::call::{self, Call, Returned};
-use super::claims;
-use super::clock;
 use super::errors::unknown_provider;
-use super::registry;
 use super::session::{self, Answer};
+use super::{api_key, claims, clock, registry, roles};
 use crate::c_function;
 use crate::policy::{
     self, authentication, organization, permissions, reverification, scope, second_factor,
@@ -85,11 +83,15 @@ answered!(
 answered!(
     /// `jwt_email_verified() → boolean`: the provider has verified the e-mail address.
     jwt_email_verified, pg_finfo_jwt_email_verified, Answer::EmailVerified);
-answered!(
-    /// `is_anonymous_request() → boolean`: the request carries no token, or an anonymous API key alone.
-    third_party_auth_is_anonymous_request,
-    pg_finfo_third_party_auth_is_anonymous_request,
-    Answer::IsAnonymous);
+c_function!(
+    /// `is_anonymous_request() → boolean`: the request carries no token, or an anonymous API key alone, and runs
+    /// as a role that needs none.
+    third_party_auth_is_anonymous_request, pg_finfo_third_party_auth_is_anonymous_request, |_call| {
+        let decision = session::decide()?;
+        // The role may change within a statement.
+        call::boolean(api_key::is_of_nobody(&decision)? && roles::may_be_nobody()?)
+    }
+);
 
 c_function!(
 /// `is_third_party_jwt(provider text) → boolean`.
@@ -117,7 +119,7 @@ jwt_has_org_role, pg_finfo_jwt_has_org_role, |call| {
 c_function!(
 /// `jwt_has_org_role(role text, org_id text) → boolean`: in this organisation.
 jwt_has_org_role_in, pg_finfo_jwt_has_org_role_in, |call| {
-    let Some(id) = call.argument::<String>(1) else {
+    let Some(id) = call.argument::<&str>(1) else {
         return call::boolean(false);
     };
     with_text(call, |role, token, _| organization::has_role_in(token, role, &id))
@@ -135,7 +137,7 @@ jwt_has_org_permission, pg_finfo_jwt_has_org_permission, |call| {
 c_function!(
 /// `jwt_has_org_permission(permission text, org_id text) → boolean`: in this organisation.
 jwt_has_org_permission_in, pg_finfo_jwt_has_org_permission_in, |call| {
-    let Some(id) = call.argument::<String>(1) else {
+    let Some(id) = call.argument::<&str>(1) else {
         return call::boolean(false);
     };
     with_text(call, |permission, token, _| permissions::has_in(token, permission, &id))
@@ -161,12 +163,12 @@ c_function!(
     verify_third_party_jwt, pg_finfo_verify_third_party_jwt, verify_token);
 
 fn verify_token(call: Call) -> Returned {
-    let Some(token) = call.argument::<String>(0) else {
+    let Some(token) = call.argument::<&str>(0) else {
         return Ok(None);
     };
-    let provider = call.argument::<String>(1);
-    let nonce = call.argument::<String>(2);
-    if let Some(name) = &provider {
+    let provider = call.argument::<&str>(1);
+    let nonce = call.argument::<&str>(2);
+    if let Some(name) = provider {
         registry::accept_invalidations();
         if !is_registered(&registry::current()?.registry, name) {
             return Err(unknown_provider(name).hiding_the_statement());
@@ -175,11 +177,11 @@ fn verify_token(call: Call) -> Returned {
     let question = Question {
         now: clock::statement_time(),
         purpose: Purpose::Explicit,
-        provider: provider.as_deref(),
-        nonce: nonce.as_deref(),
+        provider,
+        nonce,
     };
     registry::accept_invalidations();
-    let verified = session::verify_text(&token, &question)??;
+    let verified = session::verify_text(token, &question)??;
     match claims::to_jsonb(verified.claims().payload()) {
         Some(claims) => Ok(Some(claims)),
         None => Err(Refusal::from(TokenError::Malformed(
@@ -196,9 +198,9 @@ fn is_registered(registry: &Registry, name: &str) -> bool {
 
 /// A boolean question with one text: a NULL argument answers false.
 fn with_text(call: Call, question: impl FnOnce(&str, &Verified, f64) -> bool) -> Returned {
-    match call.argument::<String>(0) {
+    match call.argument::<&str>(0) {
         None => call::boolean(false),
-        Some(text) => session::ask_boolean(|token, now| question(&text, token, now)),
+        Some(text) => session::ask_boolean(|token, now| question(text, token, now)),
     }
 }
 
@@ -213,7 +215,7 @@ fn within(call: Call, question: fn(&Verified, f64, f64) -> bool) -> Returned {
 
 /// A text of the token, if it is of the provider that the argument names.
 fn text_of(call: Call, read: impl FnOnce(&Verified) -> Option<&str>) -> Returned {
-    let Some(name) = call.argument::<String>(0) else {
+    let Some(name) = call.argument::<&str>(0) else {
         return Ok(None);
     };
     let text = session::ask(|token, _| {

@@ -33,6 +33,7 @@ pub mod call;
 pub mod catalog;
 pub mod claims;
 pub mod clock;
+pub mod ddl;
 pub mod enforcement;
 pub mod errors;
 pub mod explain;

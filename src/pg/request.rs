@@ -3,15 +3,19 @@
 use super::process::Process;
 use super::settings::{self, TokenLifetime};
 use super::{shared, version};
+use crate::token::{self, TokenError};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::{pg_guard, pg_sys};
-use serde_json::Value;
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
 
 const REQUEST_JWT: &CStr = c"request.jwt";
 const REQUEST_HEADERS: &CStr = c"request.headers";
 const REQUEST_CLAIMS: &CStr = c"request.jwt.claims";
+
+/// The longest `request.headers` that are looked at, in bytes, if tokens are not allowed to be longer than a
+/// quarter of that. Gateways allow some ten kilobytes.
+const MAX_HEADERS_BYTES: usize = 1 << 20;
 
 /// The raw token, where the library defines the setting.
 static JWT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
@@ -65,6 +69,9 @@ pub enum Token {
     Raw(String),
     /// Two sources gave two different tokens.
     Conflicting,
+    /// A source is longer than what is looked at. It was not even copied: any session can set a setting to
+    /// a gigabyte, and memory that Rust cannot get ends the process, and so all sessions.
+    TooLarge(TokenError),
     /// Claims that a gateway has checked, in a session of a gateway's role.
     GatewayClaims(String),
 }
@@ -108,40 +115,50 @@ pub fn executor_started() {
 
 /// Takes the token from its sources.
 pub fn take() -> Token {
+    match try_to_take() {
+        Ok(token) => token,
+        Err(error) => Token::TooLarge(error),
+    }
+}
+
+fn try_to_take() -> Result<Token, TokenError> {
+    if settings::is_tampered() {
+        return Ok(Token::None);
+    }
     let mut found = Token::None;
     for source in settings::token_sources() {
         let token = match source {
-            Source::Jwt => jwt(),
-            Source::Header(name) => header(&name),
+            Source::Jwt => jwt()?,
+            Source::Header(name) => header(&name)?,
         };
         match (token, &found) {
             (None, _) => {}
             (Some(token), Token::None) => found = Token::Raw(token),
             (Some(token), Token::Raw(first)) if *first == token => {}
-            (Some(_), _) => return Token::Conflicting,
+            (Some(_), _) => return Ok(Token::Conflicting),
         }
     }
     if found == Token::None && is_gateway_session() {
-        return look_up(REQUEST_CLAIMS).map_or(Token::None, Token::GatewayClaims);
+        let claims = look_up(REQUEST_CLAIMS, settings::max_token_bytes())?;
+        return Ok(claims.map_or(Token::None, Token::GatewayClaims));
     }
-    found
+    Ok(found)
 }
 
-fn jwt() -> Option<String> {
+fn jwt() -> Result<Option<String>, TokenError> {
     let is_limited = settings::token_lifetime() == TokenLifetime::Transaction;
     if !IS_OWNED.get().get() {
         // Nothing tells which transaction set it.
-        return if is_limited {
-            None
-        } else {
-            look_up(REQUEST_JWT)
+        return match is_limited {
+            true => Ok(None),
+            false => look_up(REQUEST_JWT, settings::max_token_bytes()),
         };
     }
-    let value = JWT.get()?.into_string().ok()?;
-    if value.is_empty() || (is_limited && !is_own_turn()) {
-        return None;
+    if is_limited && !is_own_turn() {
+        return Ok(None);
     }
-    Some(value)
+    // SAFETY: the variable of our own setting, which PostgreSQL points to its value, or to NULL.
+    unsafe { copy(*JWT.as_ptr(), settings::max_token_bytes()) }
 }
 
 /// Whether the present value of `request.jwt` was set in the present transaction.
@@ -154,26 +171,34 @@ fn is_own_turn() -> bool {
     turn != 0 && turn == shared::own_transaction()
 }
 
-fn header(name: &str) -> Option<String> {
-    let headers: Value = serde_json::from_str(&look_up(REQUEST_HEADERS)?).ok()?;
-    let value = headers.as_object()?.get(name)?.as_str()?;
-    // RFC 9110 §11.1: the scheme in any case, one or more spaces, then the token.
-    let (scheme, token) = value.trim().split_once(' ')?;
-    let token = token.trim_start();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+fn header(name: &str) -> Result<Option<String>, TokenError> {
+    let limit = MAX_HEADERS_BYTES.max(4 * settings::max_token_bytes());
+    let headers = look_up(REQUEST_HEADERS, limit)?;
+    Ok(headers.and_then(|headers| token::bearer(&headers, name)))
 }
 
 /// A setting by its name; `None` if it is not set or empty: PostgREST leaves `''` behind.
-fn look_up(name: &CStr) -> Option<String> {
+fn look_up(name: &CStr, limit: usize) -> Result<Option<String>, TokenError> {
     // SAFETY: a look-up that does not raise for a missing name; the text is copied at once.
-    unsafe {
-        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
-        if value.is_null() {
-            return None;
-        }
-        let value = CStr::from_ptr(value).to_str().ok()?;
-        (!value.is_empty()).then(|| value.to_owned())
+    unsafe { copy(pg_sys::GetConfigOption(name.as_ptr(), true, false), limit) }
+}
+
+/// A copy of the value of a setting, unless it is longer than the limit.
+///
+/// # Safety
+/// `value` is NULL or a text that ends with a zero.
+unsafe fn copy(value: *const c_char, limit: usize) -> Result<Option<String>, TokenError> {
+    if value.is_null() {
+        return Ok(None);
     }
+    // SAFETY: the caller vouches for it.
+    let value = unsafe { CStr::from_ptr(value) };
+    let bytes = value.count_bytes();
+    if bytes > limit {
+        return Err(TokenError::TooLarge { bytes, limit });
+    }
+    let text = value.to_str().ok().filter(|text| !text.is_empty());
+    Ok(text.map(str::to_owned))
 }
 
 /// Whether the login role of this session is in `gateway_roles`.

@@ -1,7 +1,11 @@
 //! Who asks: names and memberships of database roles.
 
-use super::version;
+use super::errors::Undecided;
+use super::process::Process;
+use super::request::{self, Moment};
+use super::{registry, settings, version};
 use pgrx::pg_sys;
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 
 /// The role that statements run as now.
@@ -25,6 +29,35 @@ fn name(role: pg_sys::Oid) -> String {
             false => CStr::from_ptr(name).to_string_lossy().into_owned(),
         }
     }
+}
+
+/// Whether this role is one of `anonymous_roles`.
+pub fn is_anonymous(role: &str) -> bool {
+    !settings::is_tampered() && settings::anonymous_roles().iter().any(|own| own == role)
+}
+
+/// What [`may_be_nobody`] answered for a role, and when.
+static NOBODY: Process<Cell<Option<(pg_sys::Oid, Moment, bool)>>> = Process::new(Cell::new(None));
+
+/// Whether a request may run as the present role without a token: it is one of `anonymous_roles`, or none
+/// that the tokens of any provider give. A policy asks it per row.
+///
+/// # Errors
+/// The providers cannot be read.
+pub fn may_be_nobody() -> Result<bool, Undecided> {
+    // SAFETY: reads a variable.
+    let user = unsafe { pg_sys::GetUserId() };
+    if let Some((own, moment, answer)) = NOBODY.get().get()
+        && own == user
+        && request::is_present(moment)
+    {
+        return Ok(answer);
+    }
+    let role = current();
+    let answer = is_anonymous(&role)
+        || !settings::is_tampered() && !registry::current()?.registry.gives(&role);
+    NOBODY.get().set(Some((user, request::moment(), answer)));
+    Ok(answer)
 }
 
 /// Whether the session may become a role.

@@ -9,10 +9,10 @@ use super::keyring::Keyring;
 use super::process::Process;
 use super::recent::Recent;
 use super::request::{self, Token};
-use super::{api_key, claims, clock, registry, settings};
+use super::{api_key, claims, clock, registry};
 use crate::policy::{self, email, organization, second_factor};
-use crate::token::{Claims, TokenError};
-use crate::verify::{self, ApiKey, Failure, Purpose, Question, Reason, Refusal, Verified};
+use crate::token::Claims;
+use crate::verify::{self, Failure, Purpose, Question, Reason, Refusal, Verified};
 use pgrx::{IntoDatum, PgMemoryContexts, pg_sys};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ptr;
@@ -47,11 +47,9 @@ pub enum Answer {
     SecondFactor,
     /// Whether the e-mail address was verified.
     EmailVerified,
-    /// Whether the request carries no token, or an anonymous API key.
-    IsAnonymous,
 }
 
-const ANSWERS: usize = Answer::IsAnonymous as usize + 1;
+const ANSWERS: usize = Answer::EmailVerified as usize + 1;
 
 /// An answer as PostgreSQL wants it.
 #[derive(Clone, Copy)]
@@ -97,7 +95,7 @@ pub struct Decision {
     /// Why not, if there is one.
     pub refusal: Option<Refusal>,
     /// What it is as an API key, once that was asked.
-    pub(super) api_key: OnceCell<Option<ApiKey>>,
+    pub(super) api_key: OnceCell<Option<api_key::Judged>>,
     /// When it was judged, in seconds since 1970.
     pub now: f64,
 }
@@ -154,10 +152,7 @@ pub fn answer(answer: Answer) -> Result<(), SqlError> {
     let decision = decide()?;
     let slot = &SLOTS.get()[answer as usize];
     if !slot.get().is_known {
-        slot.set(match answer {
-            Answer::IsAnonymous => boolean(api_key::is_anonymous(&decision)?),
-            _ => build(answer, &decision),
-        });
+        slot.set(build(answer, &decision));
     }
     Ok(())
 }
@@ -233,6 +228,7 @@ fn judge(token: &Token, now: f64) -> Result<Result<Verified, Option<Refusal>>, S
     match token {
         Token::None => Ok(Err(None)),
         Token::Conflicting => Ok(Err(Some(conflicting()))),
+        Token::TooLarge(error) => Ok(Err(Some(Refusal::from(*error)))),
         Token::Raw(text) => match verify_text(text, &question)? {
             Ok(verified) => Ok(Ok(verified)),
             Err(refusal) => Ok(Err(Some(refusal))),
@@ -242,12 +238,7 @@ fn judge(token: &Token, now: f64) -> Result<Result<Verified, Option<Refusal>>, S
             let Ok(loaded) = registry::current() else {
                 return Ok(Err(Some(unreadable())));
             };
-            let (bytes, limit) = (payload.len(), settings::max_token_bytes());
-            let claims = if bytes > limit {
-                Err(TokenError::TooLarge { bytes, limit })
-            } else {
-                Claims::parse(payload.clone())
-            };
+            let claims = Claims::parse(payload.clone());
             let judged = claims.map_err(Refusal::from).and_then(|claims| {
                 let claims = Arc::new(claims);
                 verify::verify_gateway_claims(&claims, &loaded.registry, &question, &mut ())
@@ -324,16 +315,13 @@ fn build(answer: Answer, decision: &Decision) -> Slot {
             Answer::IsValid
             | Answer::IsSupabaseOrFirebase
             | Answer::SecondFactor
-            | Answer::EmailVerified
-            | Answer::IsAnonymous => boolean(false),
+            | Answer::EmailVerified => boolean(false),
             _ => NULL,
         };
     };
     match answer {
         Answer::Claims => stored(|| claims::to_jsonb(token.claims().payload())),
         Answer::IsValid => boolean(true),
-        // Decided apart, because it can raise.
-        Answer::IsAnonymous => boolean(false),
         Answer::IsSupabaseOrFirebase => {
             boolean(policy::is_of_kind(token, "supabase") || policy::is_of_kind(token, "firebase"))
         }

@@ -68,3 +68,21 @@ pub unsafe fn handle_signal(signal: c_int, handler: unsafe extern "C-unwind" fn(
         pg_sys::pqsignal_be(signal, Some(handler));
     }
 }
+
+/// All settings, of PostgreSQL and of extensions.
+///
+/// # Safety
+/// Only until one is defined or removed.
+pub unsafe fn settings<'a>() -> &'a [*mut pg_sys::config_generic] {
+    // SAFETY: an array with as many elements as is said; from 16 on it is palloc'd.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+        let (settings, count) = (pg_sys::get_guc_variables(), pg_sys::GetNumConfigOptions());
+        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+        let (settings, count) = {
+            let mut count = 0;
+            (pg_sys::get_guc_variables(&mut count), count)
+        };
+        std::slice::from_raw_parts(settings, count.max(0) as usize)
+    }
+}

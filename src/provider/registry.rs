@@ -58,6 +58,14 @@ impl Registry {
         self.providers.iter().find(|provider| provider.name == name)
     }
 
+    /// Whether the tokens of some provider give this database role.
+    pub fn gives(&self, role: &str) -> bool {
+        let roles = |provider: &Provider| provider.allowed_roles.iter().any(|own| own == role);
+        self.providers
+            .iter()
+            .any(|provider| provider.enabled && roles(provider))
+    }
+
     /// Whether a key of this provider is revoked, by its id or by its thumbprint.
     pub fn is_key_revoked(&self, provider: &Provider, key: &Key) -> bool {
         if self.revoked.is_empty() {

@@ -14,7 +14,7 @@ pub const MIN_SECRET_BYTES: usize = 32;
 pub const MAX_SECRET_BYTES: usize = 1024;
 
 /// Secrets that stand in published defaults and examples: everybody knows them.
-const PUBLISHED: [&str; 4] = [
+const PUBLISHED: [&str; 6] = [
     // Supabase CLI, and the example environment of self-hosted Supabase
     "super-secret-jwt-token-with-at-least-32-characters-long",
     "your-super-secret-jwt-token-with-at-least-32-characters-long",
@@ -22,6 +22,8 @@ const PUBLISHED: [&str; 4] = [
     "reallyreallyreallyreallyverysafe",
     // jwt.io
     "a-string-secret-at-least-256-bits-long",
+    "a-valid-string-secret-that-is-at-least-384-bits-long",
+    "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
 ];
 
 /// The secret of a provider, for HS256 (RFC 7518 §3.2).

@@ -49,15 +49,19 @@ pub(super) fn audience(claims: &Claims, provider: &Provider) -> Result<(), Probl
 }
 
 /// The claim that says whom a token is for.
+///
+/// Cognito's access tokens have a `client_id` and no `aud`. One that does not say what it is, or says
+/// nonsense, is judged by the one that it has, so that `token_use` is what it is refused for.
 pub(super) fn audience_claim(claims: &Claims, provider: &Provider) -> &'static str {
-    match provider.preset.audience_claim {
-        AudienceClaim::CognitoTokenUse
-            if claims.string("token_use") == Claim::Present("access") =>
-        {
-            "client_id"
-        }
-        AudienceClaim::Aud | AudienceClaim::CognitoTokenUse => "aud",
+    if provider.preset.audience_claim == AudienceClaim::Aud {
+        return "aud";
     }
+    let is_access_token = match claims.string("token_use") {
+        Claim::Present("access") => true,
+        Claim::Present("id") => false,
+        _ => !claims.members().contains_key("aud"),
+    };
+    if is_access_token { "client_id" } else { "aud" }
 }
 
 fn audiences(provider: &Provider) -> String {

@@ -3,7 +3,7 @@
 
 use crate::cluster::Cluster;
 use crate::gateways::{
-    AUTH_ISSUER, JWT_SECRET, SUPABASE_ROLES, SUPABASE_TABLES, api_key, postgrest,
+    AUTH_ISSUER, EXTENSION, JWT_SECRET, SUPABASE_ROLES, SUPABASE_TABLES, api_key, postgrest,
     postgrest_configuration, realtime, sign_with_secret, storage, user,
 };
 use crate::page::{Reading, blocks, configured};
@@ -19,6 +19,7 @@ use std::path::Path;
 const SUPABASE: &str = include_str!("../../docs/supabase.md");
 const POSTGREST: &str = include_str!("../../docs/postgrest.md");
 const DIRECT: &str = include_str!("../../docs/direct_connections.md");
+const GUARDS: &str = include_str!("../../docs/guards.md");
 
 /// The first column of the first row, or SQLSTATE.
 fn outcome(rows: Result<Vec<Row>, Error>) -> String {
@@ -141,9 +142,14 @@ fn a_self_hosted_supabase_is_secured_by_the_page() {
     // Tables that belong to Storage and Realtime, whose own policies let everybody in.
     let mut objects = cluster.connect("supabase_storage_admin", "postgres");
     let read = "SELECT string_agg(name, ' ') FROM storage.objects";
-    for (token, expected) in [(&token, "a.png"), (&anon, "a.png"), (&forged, "")] {
-        let found = outcome(storage(&mut objects, "authenticated", token, read));
-        assert_eq!(found, expected, "{token}");
+    for (role, token, expected) in [
+        ("authenticated", &token, "a.png"),
+        ("anon", &anon, "a.png"),
+        ("authenticated", &anon, ""),
+        ("authenticated", &forged, ""),
+    ] {
+        let found = outcome(storage(&mut objects, role, token, read));
+        assert_eq!(found, expected, "{role} {token}");
     }
     let mut messages = cluster.connect("supabase_admin", "postgres");
     let read = "SELECT string_agg(topic, ' ') FROM realtime.messages";
@@ -153,7 +159,8 @@ fn a_self_hosted_supabase_is_secured_by_the_page() {
         (api_key("anon"), "room"),
         (stranger, ""),
     ] {
-        let found = outcome(realtime(&mut messages, "authenticated", &claims, read));
+        let role = claims["role"].as_str().expect("a role");
+        let found = outcome(realtime(&mut messages, role, &claims, read));
         assert_eq!(found, expected, "{claims}");
     }
     // What is made later is guarded too.
@@ -347,9 +354,59 @@ fn direct_connections_are_set_up_by_the_page() {
 }
 
 #[test]
+fn guards_are_set_by_the_page() {
+    let cluster = Cluster::start("page_guards", &[]);
+    let mut owner = cluster.superuser();
+    // Supabase's images grant everything on what comes.
+    let grants = "ALTER DEFAULT PRIVILEGES FOR ROLE supabase_admin IN SCHEMA public \
+                  GRANT ALL ON TABLES TO anon, authenticated; \
+                  ALTER DEFAULT PRIVILEGES FOR ROLE supabase_admin IN SCHEMA public \
+                  GRANT ALL ON SEQUENCES TO anon, authenticated";
+    let app = "CREATE ROLE app_owner LOGIN; CREATE SCHEMA app AUTHORIZATION app_owner";
+    for statements in [SUPABASE_ROLES, grants, EXTENSION, SUPABASE_TABLES, app] {
+        owner.batch_execute(statements).expect(statements);
+    }
+    let mut reading = Reading::new(&cluster, "supabase_admin", GUARDS);
+    let printed = reading.on_to("guard_schema('public', rls_off => 'closed')");
+    assert!(printed.contains("public|note|"), "{printed}");
+    reading.finish();
+    let guarded = "SELECT string_agg(table_name, ' ' ORDER BY schema_name, table_name) \
+                   FROM third_party_auth.guard WHERE schema_name IN ('storage', 'realtime')";
+    assert_eq!(
+        text(&mut owner, guarded).unwrap(),
+        "messages messages_2024 buckets objects s3_multipart_uploads s3_multipart_uploads_parts"
+    );
+    // A table that Studio makes is guarded, and nothing is granted that policies do not decide.
+    let mut studio = cluster.connect("supabase_admin", "postgres");
+    studio
+        .batch_execute("CREATE TABLE public.new (id bigint GENERATED ALWAYS AS IDENTITY)")
+        .unwrap();
+    let ways = "SELECT string_agg(problem, E'\n') FROM third_party_auth.guard_status s \
+                WHERE s.table = 'new' AND problem LIKE '%granted%'";
+    assert_eq!(text(&mut owner, ways), None);
+    let select = "SELECT has_table_privilege('anon', 'public.new', 'SELECT')::text";
+    assert_eq!(text(&mut owner, select).unwrap(), "true");
+    // The owner of other tables guards them alone.
+    let mut app = cluster.connect("app_owner", "postgres");
+    let own = "CREATE TABLE app.note (id int); \
+               SELECT FROM third_party_auth.guard_table('app.note', rls_off => 'closed')";
+    app.batch_execute(own).unwrap();
+    // Storage's own migrations go on.
+    let mut storage = cluster.connect("supabase_storage_admin", "postgres");
+    storage
+        .batch_execute(
+            "ALTER TABLE storage.objects ADD COLUMN metadata jsonb; \
+             CREATE INDEX ON storage.objects (name); UPDATE storage.objects SET metadata = '{}'; \
+             CREATE POLICY own ON storage.objects USING (owner_id = 'x'); DROP POLICY own ON storage.objects; \
+             CREATE TABLE storage.prefixes (name text)",
+        )
+        .unwrap();
+}
+
+#[test]
 fn links_of_the_pages_lead_somewhere() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    for page in [SUPABASE, POSTGREST, DIRECT] {
+    for page in [SUPABASE, POSTGREST, DIRECT, GUARDS] {
         for link in page
             .split("](")
             .skip(1)

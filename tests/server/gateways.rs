@@ -60,7 +60,7 @@ pub const SUPABASE_TABLES: &str = "CREATE TABLE public.note (owner text NOT NULL
      INSERT INTO realtime.messages VALUES ('room')";
 
 /// The extension, where the docs put it behind PostgREST.
-const EXTENSION: &str = "CREATE SCHEMA extensions; GRANT USAGE ON SCHEMA extensions TO PUBLIC; \
+pub const EXTENSION: &str = "CREATE SCHEMA extensions; GRANT USAGE ON SCHEMA extensions TO PUBLIC; \
      CREATE EXTENSION pg_third_party_auth SCHEMA extensions";
 
 /// A table whose rows only their owners see.

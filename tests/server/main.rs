@@ -31,6 +31,9 @@ mod direct;
 mod documents;
 /// Guards outlive dumps and restores, and no table slips past them.
 mod guards;
+/// Jobs of pg_cron on guarded tables.
+#[cfg(feature = "pg15")]
+mod jobs;
 /// Keys outlive crashes, restarts and the loss of the network; standbys have them.
 mod keys_survive;
 /// For how long a token is the request's.
@@ -51,6 +54,8 @@ mod refresh;
 mod registry;
 /// What is in a statement stays out of the log.
 mod secrecy;
+/// Supabase Studio on guarded tables.
+mod studio;
 /// Behind Storage and Realtime.
 mod supabase;
 /// The page about tests of policies, as it stands.

@@ -90,6 +90,25 @@ fn what_was_set_before_the_library_is_loaded_does_not_count() {
         Some("session".into())
     )));
 
+    // With options of the connection, the administrator's settings are lost: then no token counts.
+    let signer = Signer::new("one");
+    owner.batch_execute(&add_pinned(&signer, "")).unwrap();
+    let administrators =
+        "ALTER DATABASE postgres SET third_party_auth.token_lifetime = 'transaction'";
+    owner.batch_execute(administrators).unwrap();
+    for option in [
+        "-c third_party_auth.token_lifetime=session",
+        "-c Third_Party_Auth.token_sources=nonsense",
+        "",
+    ] {
+        let mut config = cluster.config("app", "postgres");
+        let mut client = config.options(option).connect(NoTls).unwrap();
+        set(&mut client, "request.jwt", &signer.pinned("ada"));
+        assert_eq!(subject(&mut client), None, "{option}");
+    }
+    owner
+        .batch_execute("ALTER DATABASE postgres RESET third_party_auth.token_lifetime")
+        .unwrap();
     let options: Vec<String> = names()
         .map(|(name, value)| format!("-c {name}={value}"))
         .collect();

@@ -173,6 +173,8 @@ fn claims_alone_are_no_token_in_any_other_session() {
             let read = realtime(&mut client, "authenticated", &hosted.user("ada"), READ);
             assert_eq!(one(read), "", "{login}");
             let read = realtime(&mut client, "authenticated", &hosted.user("ada"), IDENTITY);
+            assert_eq!(one(read), "- f f", "{login}");
+            let read = realtime(&mut client, "anon", &hosted.user("ada"), IDENTITY);
             assert_eq!(one(read), "- f t", "{login}");
         }
     }

@@ -153,8 +153,18 @@ impl Cluster {
     }
 
     /// Waits until the condition holds; the log is shown if it never does.
-    pub fn eventually(&self, what: &str, mut condition: impl FnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn eventually(&self, what: &str, condition: impl FnMut() -> bool) {
+        self.eventually_within(PATIENCE, what, condition);
+    }
+
+    /// The same for what takes longer by its nature.
+    pub fn eventually_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        mut condition: impl FnMut() -> bool,
+    ) {
+        let deadline = Instant::now() + patience;
         while !condition() {
             if Instant::now() >= deadline {
                 panic!("never: {what}\n{}", self.log());

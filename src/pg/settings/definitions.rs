@@ -15,6 +15,8 @@ pub fn define() {
     let preloading = unsafe { pg_sys::process_shared_preload_libraries_in_progress };
     if preloading {
         define_at_start();
+    } else {
+        placeholders::look_for_those_of_clients();
     }
     define_fetching();
     define_tokens();
@@ -197,7 +199,7 @@ fn define_tokens() {
             GucContext::Suset,
             GucFlags::default(),
             None,
-            None,
+            Some(string_changed),
             None,
         );
         GucRegistry::define_enum_guc_with_hooks(

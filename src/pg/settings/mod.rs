@@ -2,6 +2,7 @@
 //! Nothing that decides trust can be set by an ordinary role.
 
 mod definitions;
+mod placeholders;
 
 use super::request;
 use crate::fetch::{AllowHttp, Rules};
@@ -11,6 +12,7 @@ use std::ffi::CString;
 use std::time::Duration;
 
 pub use definitions::define;
+pub use placeholders::is_tampered;
 
 /// How long the token in `request.jwt` counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]

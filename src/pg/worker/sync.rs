@@ -93,6 +93,13 @@ struct Write {
     keys: Vec<Key>,
 }
 
+/// What a transaction has done, once it is committed.
+struct Carried {
+    writes: Vec<Write>,
+    /// The digest of what PostgREST was told.
+    announced: Option<u64>,
+}
+
 fn synchronise(database: u32) {
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(database)), None);
     let written = transaction(|| {
@@ -105,11 +112,14 @@ fn synchronise(database: u32) {
         if !has_extension {
             state.table.forget_database(database);
         }
-        for write in written.iter().flatten() {
+        for write in written.iter().flat_map(|done| &done.writes) {
             let (generation, at) = (write.source.generation, write.source.fetched_at);
             state
                 .table
                 .persisted(database, write.position, generation, at);
+        }
+        if let Some(digest) = written.as_ref().and_then(|done| done.announced) {
+            databases::announced(&mut state.header.databases, database, digest);
         }
         databases::succeed(&mut state.header.databases, database, has_extension, now);
     });
@@ -118,7 +128,7 @@ fn synchronise(database: u32) {
 }
 
 /// Rows into shared memory, keys into the table.
-fn carry(database: u32) -> Vec<Write> {
+fn carry(database: u32) -> Carried {
     let loaded = match registry::current() {
         Ok(loaded) => loaded,
         Err(undecided) => pgrx::error!("pg_third_party_auth: {}", undecided.message_and_hint().0),
@@ -128,7 +138,10 @@ fn carry(database: u32) -> Vec<Write> {
     shared::locked(|state| state.table.subscribe(database, &wanted, now));
     // SAFETY: reads shared state.
     if unsafe { pg_sys::RecoveryInProgress() } {
-        return Vec::new();
+        return Carried {
+            writes: Vec::new(),
+            announced: None,
+        };
     }
     keep_triggers_always_on();
     let mut writes = Vec::new();
@@ -153,22 +166,24 @@ fn carry(database: u32) -> Vec<Write> {
             writes.push(write);
         }
     }
-    tell_postgrest(database);
-    writes
+    Carried {
+        writes,
+        announced: tell_postgrest(database),
+    }
 }
 
 /// PostgREST asks for its configuration again when what it was given has changed: so it follows rotations,
 /// registrations and revocations without a restart. Sent from here and not by whoever changes something,
 /// because a transaction that notifies cannot be prepared.
-fn tell_postgrest(database: u32) {
-    let Ok(digest) = postgrest::digest() else {
-        return;
-    };
+fn tell_postgrest(database: u32) -> Option<u64> {
+    let digest = postgrest::digest().ok()?;
     let is_news =
-        shared::locked(|state| databases::is_news(&mut state.header.databases, database, digest));
-    if is_news == Some(true) {
-        run("SELECT pg_catalog.pg_notify('pgrst', 'reload config')", &[]);
+        shared::locked(|state| databases::is_news(&state.header.databases, database, digest));
+    if is_news != Some(true) {
+        return None;
     }
+    run("SELECT pg_catalog.pg_notify('pgrst', 'reload config')", &[]);
+    Some(digest)
 }
 
 fn unwritten(database: u32, address: KeyAddress) -> Option<Write> {
@@ -280,7 +295,7 @@ fn transaction<R>(
     // Before the transaction begins, because some of them only count for the next one.
     for (name, value) in [
         (c"synchronous_commit", c"off"),
-        (c"lock_timeout", c"1s"),
+        (c"lock_timeout", c"100ms"),
         (c"search_path", c"pg_catalog, pg_temp"),
         (c"default_transaction_read_only", c"off"),
         (c"default_transaction_isolation", c"read committed"),

@@ -161,7 +161,7 @@ impl Row {
                  ('/app_metadata/role') or a namespaced claim ('https://example.com/role').",
             )
         })?;
-        let allowed_roles = self.roles(preset)?;
+        let allowed_roles = self.roles(preset, &mut advice)?;
         let clock_skew = self.skew(&mut advice)?;
         let algorithms = self.algorithm_list()?;
         let keys = self.key_source(preset, identity.key_address, &algorithms, &mut advice)?;

@@ -1,6 +1,6 @@
 //! Which database roles a row's tokens may ask for.
 
-use super::Row;
+use super::{Advice, AdviceLevel, Row};
 use crate::provider::arguments::{MAX_NAME_BYTES, RowError, check_texts, error, shown};
 use crate::provider::presets::Preset;
 
@@ -8,7 +8,11 @@ use crate::provider::presets::Preset;
 const SERVICE_ROLE: &str = "service_role";
 
 impl Row {
-    pub(super) fn roles(&self, preset: &Preset) -> Result<Vec<String>, RowError> {
+    pub(super) fn roles(
+        &self,
+        preset: &Preset,
+        advice: &mut Vec<Advice>,
+    ) -> Result<Vec<String>, RowError> {
         let roles = self.allowed_roles.clone().unwrap_or_default();
         check_texts("allowed_roles", &roles)?;
         if let Some(default) = &self.default_role
@@ -42,6 +46,17 @@ impl Row {
                      another role.",
                 ));
             }
+        }
+        if self.default_role.as_deref() == Some(SERVICE_ROLE) {
+            advice.push(Advice {
+                level: AdviceLevel::Warning,
+                message: format!(
+                    "tokens of provider \"{}\" that name no role bypass Row Level Security",
+                    self.name
+                ),
+                hint: "Choose another default_role: service_role is for tokens that ask for it."
+                    .to_owned(),
+            });
         }
         Ok(roles)
     }

@@ -138,7 +138,7 @@ create table guarded.missed (id int);
 select * from test.found;
 alter event trigger third_party_auth_guard enable always;
 alter event trigger third_party_auth_guard_trigger enable always;
--- What was missed is guarded with the next command that touches it.
+-- What was missed stays on the list until somebody guards it.
 alter table guarded.missed add column more int;
 select * from test.found where "table" = 'missed' or "table" is null;
 set client_min_messages = warning;

@@ -81,6 +81,33 @@ select third_party_auth.remove_provider('firebase');
 \echo :SQLSTATE
 reset role;
 
+-- Who may write all data may not write what is trusted, unless it was granted to them.
+create role writer_of_the_test bypassrls;
+grant pg_write_all_data, pg_read_all_data to writer_of_the_test;
+set role writer_of_the_test;
+\set VERBOSITY default
+update third_party_auth.provider set enabled = false;
+\set VERBOSITY terse
+insert into third_party_auth.provider select * from third_party_auth.provider limit 0;
+delete from third_party_auth.provider;
+insert into third_party_auth.revoked (issuer, kid) values ('https://issuer.example', 'k');
+delete from third_party_auth.revoked;
+update third_party_auth.provider_state set fetched_at = now();
+insert into third_party_auth.provider_secret values ('supabase', 'a secret of thirty-two bytes or more', 'x');
+delete from third_party_auth.guard;
+update third_party_auth.guard_change set number = 0;
+reset role;
+grant insert, delete on third_party_auth.revoked to writer_of_the_test;
+set role writer_of_the_test;
+insert into third_party_auth.revoked (issuer, kid) values ('https://issuer.example', 'k');
+delete from third_party_auth.revoked where issuer = 'https://issuer.example';
+update third_party_auth.revoked set kid = 'k';
+\echo :SQLSTATE
+reset role;
+\set VERBOSITY default
+drop owned by writer_of_the_test;
+drop role writer_of_the_test;
+
 -- The one who installs grants everything to everyone by default.
 create database pg_third_party_auth_privileges template template0 encoding 'UTF8';
 \c pg_third_party_auth_privileges

@@ -59,7 +59,8 @@ extension_sql_file!(
     requires = [
         pg::admin::status::provider_status,
         pg::admin::status::known_keys,
-        pg::admin::status::worker_status
+        pg::admin::worker::worker_status,
+        pg::admin::statistics::decision_stats
     ]
 );
 extension_sql_file!(

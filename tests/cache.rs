@@ -373,3 +373,28 @@ fn a_tables_copy_is_due_when_keys_change_and_when_it_gets_old() {
     table.sources[0].fetched_at = 2_801.0;
     assert!(table.is_unpersisted(DATABASE, 1_800.0, 0));
 }
+
+#[test]
+fn a_difference_counts_keys_that_come_and_keys_that_go() {
+    let mut memory = Memory::new(2, 8);
+    let mut table = memory.table();
+    table.subscribe(DATABASE, &[address(1), address(2)], 0);
+    let (a, b, c) = (
+        record(&KeyPair::p256(), "a"),
+        record(&KeyPair::p256(), "b"),
+        record(&KeyPair::p256(), "c"),
+    );
+    let counts = |table: &Table<'_>, records: &[Record]| {
+        let found = table.difference(0, records);
+        (found.added, found.withdrawn)
+    };
+    assert_eq!(counts(&table, &[a, b]), (2, 0));
+    table.publish(0, &[a, b], 0, GRACE).unwrap();
+    table.publish(1, &[c], 0, GRACE).unwrap();
+    assert_eq!(counts(&table, &[a, b]), (0, 0));
+    assert_eq!(counts(&table, &[b, c]), (1, 1));
+    table.publish(0, &[b, c], 1, GRACE).unwrap();
+    // One in its grace is gone, and comes again.
+    assert_eq!(counts(&table, &[b, c]), (0, 0));
+    assert_eq!(counts(&table, &[a]), (1, 2));
+}

@@ -152,3 +152,27 @@ fn a_cancelled_follow_up_pays_for_the_next_one() {
     }
     assert_eq!(source.request(0), Reply::BudgetSpent);
 }
+
+#[test]
+fn the_log_mentions_the_first_failure_and_then_one_an_hour() {
+    const MINUTE: u64 = 60_000;
+    let mut source = Source::new(&address(1), 0).unwrap();
+    let mut mentioned = Vec::new();
+    for minute in 1..=150 {
+        source.begin(minute * MINUTE, 1.0);
+        source.fail(minute * MINUTE, 1.0, MINUTE, "it hangs", "a hint");
+        if source.mention_failure(minute * MINUTE) {
+            mentioned.push(minute);
+        }
+    }
+    assert_eq!(mentioned, [1, 61, 121]);
+    assert_eq!(source.failing_for(150 * MINUTE), 149 * MINUTE);
+    source.begin(151 * MINUTE, 1.0);
+    source.succeed(151 * MINUTE, 1.0, MINUTE);
+    assert_eq!(source.failing_for(152 * MINUTE), 0);
+    // The next failure is another matter.
+    source.begin(152 * MINUTE, 1.0);
+    source.fail(152 * MINUTE, 1.0, MINUTE, "it hangs", "a hint");
+    assert!(source.mention_failure(152 * MINUTE));
+    assert_eq!(source.failing_for(153 * MINUTE), MINUTE);
+}

@@ -114,3 +114,44 @@ fn a_dropped_database_is_forgotten() {
     databases::retain(&mut known, &[8]);
     assert!(!databases::is_known(&known, 7) && databases::is_known(&known, 8));
 }
+
+#[test]
+fn a_database_with_the_extension_finds_room_among_those_without() {
+    let mut known = [Database::EMPTY; 4];
+    for oid in [CATALOG, 7, 8, 9] {
+        assert!(databases::request(&mut known, oid));
+    }
+    assert!(
+        !databases::request(&mut known, 10),
+        "nobody knows yet which of them have it"
+    );
+    for (oid, has_extension) in [(CATALOG, false), (7, true), (9, false), (8, false)] {
+        databases::begin(&mut known, oid, u64::from(oid));
+        databases::succeed(&mut known, oid, has_extension, u64::from(oid));
+    }
+    assert!(databases::request(&mut known, 10));
+    assert_eq!(databases::next(&known, 20), Some(10));
+    let stays = |oid| databases::is_known(&known, oid);
+    assert!(stays(CATALOG) && stays(7) && stays(9) && !stays(8));
+    // One that is asked for is not sent away again, and nor is one that has it.
+    assert!(databases::request(&mut known, 11));
+    assert!(!databases::request(&mut known, 12));
+}
+
+#[test]
+fn a_provider_without_a_slot_is_tried_again_when_one_is_free() {
+    let mut known = [Database::EMPTY; 4];
+    for oid in [7, 8] {
+        databases::request(&mut known, oid);
+        databases::begin(&mut known, oid, 0);
+        databases::succeed(&mut known, oid, true, 0);
+    }
+    databases::crowd_out(&mut known, 8);
+    assert_eq!(databases::next(&known, 1), None);
+    databases::request_crowded(&mut known);
+    assert_eq!(databases::next(&known, 1), Some(8));
+    databases::begin(&mut known, 8, 1);
+    databases::succeed(&mut known, 8, true, 1);
+    databases::request_crowded(&mut known);
+    assert_eq!(databases::next(&known, 2), None, "once each time");
+}

@@ -45,9 +45,9 @@ GRANT EXECUTE ON FUNCTION third_party_auth.explain(), third_party_auth.check_req
 
 -- pg_monitor reads the views, and so runs what they are made of.
 GRANT SELECT ON third_party_auth.status, third_party_auth.signing_key, third_party_auth.worker,
-    third_party_auth.guard_status TO pg_monitor;
+    third_party_auth.stats, third_party_auth.guard_status TO pg_monitor;
 GRANT EXECUTE ON FUNCTION third_party_auth.provider_status(), third_party_auth.known_keys(),
-    third_party_auth.worker_status(), third_party_auth.guard_report() TO pg_monitor;
+    third_party_auth.worker_status(), third_party_auth.decision_stats(), third_party_auth.guard_report() TO pg_monitor;
 
 -- Policies run as whoever asks. (@extschema@ may be any schema.)
 GRANT EXECUTE ON FUNCTION

@@ -23,6 +23,18 @@ CREATE VIEW third_party_auth.worker AS SELECT * FROM third_party_auth.worker_sta
 COMMENT ON VIEW third_party_auth.worker IS
     'The fetcher; no row when the library is not preloaded';
 
+CREATE FUNCTION third_party_auth.restart_worker() RETURNS boolean
+    LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_restart_worker';
+COMMENT ON FUNCTION third_party_auth.restart_worker() IS
+    'The fetcher ends and comes back, and a safe mode ends; false when it does not run just now';
+
+CREATE VIEW third_party_auth.stats AS SELECT * FROM third_party_auth.decision_stats();
+COMMENT ON VIEW third_party_auth.stats IS
+    'What was decided about tokens in this database since the start or reset_stats(); when the library is not preloaded, in this session';
+
+CREATE FUNCTION third_party_auth.reset_stats() RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_reset_stats';
+
 CREATE FUNCTION third_party_auth.revoke_key(provider text, kid text) RETURNS boolean
     LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_revoke_key';
 CREATE FUNCTION third_party_auth.unrevoke_key(provider text, kid text) RETURNS boolean

@@ -21,6 +21,8 @@ pub struct Database {
     requested: u8,
     running: u8,
     has_extension: u8,
+    /// A provider of it found no slot.
+    is_crowded: u8,
     oid: u32,
     failures: u32,
     started_at: Ticks,
@@ -37,6 +39,7 @@ impl Database {
         requested: 0,
         running: 0,
         has_extension: 0,
+        is_crowded: 0,
         oid: 0,
         failures: 0,
         started_at: 0,
@@ -51,17 +54,18 @@ impl Database {
 }
 
 /// Something changed in a database, or it was just seen for the first time. Answers whether there is
-/// room for it.
+/// room for it: one that was found to be without the extension makes room.
 pub fn request(databases: &mut [Database], oid: u32) -> bool {
     let position = databases
         .iter()
         .position(|d| d.is(oid))
-        .or_else(|| databases.iter().position(|d| d.used == 0));
+        .or_else(|| databases.iter().position(|d| d.used == 0))
+        .or_else(|| idle(databases));
     let Some(position) = position else {
         return false;
     };
     let database = &mut databases[position];
-    if database.used == 0 {
+    if !database.is(oid) {
         *database = Database {
             used: 1,
             oid,
@@ -70,6 +74,29 @@ pub fn request(databases: &mut [Database], oid: u32) -> bool {
     }
     database.requested = 1;
     true
+}
+
+/// The database without the extension that was looked at longest ago.
+fn idle(databases: &[Database]) -> Option<usize> {
+    let is_idle = |d: &Database| d.has_extension == 0 && d.running == 0 && d.requested == 0;
+    (0..databases.len())
+        .filter(|&position| is_idle(&databases[position]))
+        .min_by_key(|&position| databases[position].started_at)
+}
+
+/// A provider of a database found no slot, because all were taken.
+pub fn crowd_out(databases: &mut [Database], oid: u32) {
+    if let Some(database) = databases.iter_mut().find(|d| d.is(oid)) {
+        database.is_crowded = 1;
+    }
+}
+
+/// There is a slot again: who found none before is looked at again.
+pub fn request_crowded(databases: &mut [Database]) {
+    for database in databases.iter_mut().filter(|d| d.is_crowded != 0) {
+        database.is_crowded = 0;
+        database.requested = 1;
+    }
 }
 
 /// Everything that is known is looked at again.

@@ -7,6 +7,7 @@
 //! - [`table`]: all sources, their keys, and which databases subscribe to them
 //! - [`databases`]: which databases have the extension, and when each is synchronised
 //! - [`waiters`]: who waits for a fetch
+//! - [`tally`]: whose the counters of decisions are
 //!
 //! Every slot is plain data and valid when it is all zeros, so that zeroed shared memory is an empty
 //! table. Methods neither allocate nor fail half-way: they run under a lock that must only be held
@@ -18,6 +19,7 @@ pub mod databases;
 pub mod record;
 pub mod source;
 pub mod table;
+pub mod tally;
 pub mod text;
 pub mod waiters;
 

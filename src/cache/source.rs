@@ -16,6 +16,8 @@ const REFILL: Ticks = 10_000;
 /// How many absent key ids are remembered, and for how long (milliseconds).
 const ABSENT: usize = 32;
 const ABSENT_FOR: Ticks = 15_000;
+/// A provider that keeps failing is mentioned in the log this often (milliseconds).
+const REMINDER: Ticks = 3_600_000;
 /// After a failure, a miss does not cause another fetch for so long (milliseconds).
 const MIN_SPACING_AFTER_FAILURE: Ticks = 5_000;
 
@@ -61,6 +63,10 @@ pub struct Source {
     pub next_refresh_at: UnixTime,
     /// Failures since the last success.
     pub failures: u32,
+    /// When the first of them was.
+    failing_since: Ticks,
+    /// When the log mentioned them last.
+    mentioned_at: Ticks,
     /// Why the last fetch failed; empty after a success.
     pub last_error: Text<200>,
     /// What to do about it.
@@ -122,6 +128,8 @@ impl Source {
         fetched_at: 0.0,
         next_refresh_at: 0.0,
         failures: 0,
+        failing_since: 0,
+        mentioned_at: 0,
         last_error: Text::EMPTY,
         last_hint: Text::EMPTY,
         etag: Text::EMPTY,
@@ -296,9 +304,30 @@ impl Source {
     /// Ends a fetch that failed: the keys stay as they are.
     pub fn fail(&mut self, now: Ticks, unix: UnixTime, next: Ticks, why: &str, hint: &str) {
         self.end(now, unix, next, 2);
+        if self.failures == 0 {
+            self.failing_since = now;
+        }
         self.failures = self.failures.saturating_add(1);
         self.last_error = Text::cut(why);
         self.last_hint = Text::cut(hint);
+    }
+
+    /// Whether the log should mention the failure that was just noted: the first, and then one an hour.
+    pub fn mention_failure(&mut self, now: Ticks) -> bool {
+        let is_due = self.failures == 1 || now >= self.mentioned_at + REMINDER;
+        if is_due {
+            self.mentioned_at = now;
+        }
+        is_due
+    }
+
+    /// For how long it has been failing, in milliseconds; 0: the last fetch succeeded.
+    pub fn failing_for(&self, now: Ticks) -> Ticks {
+        if self.failures == 0 {
+            0
+        } else {
+            now.saturating_sub(self.failing_since)
+        }
     }
 
     /// A fetcher that died left its fetches behind: they count as failed, without a change of plan.

@@ -74,6 +74,15 @@ pub struct Table<'a> {
     pub subscriptions: &'a mut [Subscription],
 }
 
+/// What a set of keys changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Difference {
+    /// Keys that were not published before.
+    pub added: usize,
+    /// Keys that are not published any more.
+    pub withdrawn: usize,
+}
+
 /// The keys do not fit into what is left of `max_keys`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
@@ -228,6 +237,28 @@ impl Table<'_> {
         }
         self.drop_gone(now);
         Ok(changed)
+    }
+
+    /// How what a fetch found differs from what was published.
+    pub fn difference(&self, position: usize, records: &[Record]) -> Difference {
+        let owner = position as u32 + 1;
+        let published = |slot: &&KeySlot| slot.owner == owner && slot.gone_at == 0;
+        let is_known = |record: &&Record| {
+            let mut own = self.keys.iter().filter(published);
+            own.any(|slot| slot.record.same_as(record))
+        };
+        let is_withdrawn = |slot: &&KeySlot| !records.iter().any(|one| slot.record.same_as(one));
+        let own = self.keys.iter().filter(published);
+        Difference {
+            added: records.len() - records.iter().filter(is_known).count(),
+            withdrawn: own.filter(is_withdrawn).count(),
+        }
+    }
+
+    /// Whether one more provider would get a slot.
+    pub fn has_room(&self, now: Ticks) -> bool {
+        self.subscriptions.iter().any(Subscription::is_free)
+            && self.sources.iter().any(|source| source.is_free(now))
     }
 
     /// A source that withdraws keys all the time does not fill the table: its own withdrawn keys make

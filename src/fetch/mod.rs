@@ -10,6 +10,7 @@
 //! - `client`: one request under all limits
 //! - `discovery`: what a discovery document may say
 //! - [`schedule`]: when to ask again (pure)
+//! - [`guard`]: when nothing is fetched because the fetcher died of it (pure)
 //! - [`error`]: what can go wrong, in words for an administrator
 //!
 //! No token, claim or user data ever gets here; requests carry nothing but the address and, for
@@ -22,6 +23,7 @@ pub mod address;
 mod client;
 mod discovery;
 pub mod error;
+pub mod guard;
 pub mod network;
 pub mod resolver;
 mod roots;

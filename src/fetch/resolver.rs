@@ -5,8 +5,10 @@
 //! addresses, those that are refused are left out.
 //!
 //! `getaddrinfo` cannot be cancelled and may take 10 s and more when name servers are silent, so it
-//! runs in a thread that outlives the request. At most four of them exist in a process; a lookup
-//! beyond that waits for one to end within its own time.
+//! runs in a thread that outlives the request. At most four of them exist in a process, and one for each
+//! name, so that a name whose servers are silent leaves room for others. A lookup beyond that waits for
+//! one to end within its own time; while one of the same name goes on that nobody waits for any more,
+//! another is not even tried.
 
 use super::Rules;
 use super::address::{judge_address, judge_http_address};
@@ -133,7 +135,7 @@ fn look_up(
     };
     let deadline = Instant::now() + patience;
     let slot = lookups
-        .enter(deadline)
+        .enter(host, deadline)
         .ok_or_else(|| failed("too many lookups are still under way"))?;
     let (sender, receiver) = sync_channel(1);
     let (lookup, name) = (Arc::clone(lookup), host.to_owned());
@@ -148,45 +150,74 @@ fn look_up(
     match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         Ok(Ok(addresses)) => Ok(addresses),
         Ok(Err(_)) => Err(failed("there is no such host, or no name server answers")),
-        Err(RecvTimeoutError::Timeout) => Err(failed("no name server answered in time")),
+        Err(RecvTimeoutError::Timeout) => {
+            lookups.give_up(host);
+            Err(failed("no name server answered in time"))
+        }
         Err(RecvTimeoutError::Disconnected) => Err(failed("the lookup failed")),
     }
 }
 
-/// Counts the lookups that are under way.
+/// The names whose lookups are under way, and whether that takes too long.
 struct Lookups {
-    count: Mutex<usize>,
+    names: Mutex<Vec<(String, bool)>>,
     ended: Condvar,
 }
 
 impl Lookups {
     const fn new() -> Self {
         Lookups {
-            count: Mutex::new(0),
+            names: Mutex::new(Vec::new()),
             ended: Condvar::new(),
         }
     }
 
     /// A place among the lookups, or none before the deadline.
-    fn enter(&'static self, deadline: Instant) -> Option<Slot> {
-        let mut count = self.count.lock();
-        while *count >= MAX_LOOKUPS {
-            if self.ended.wait_until(&mut count, deadline).timed_out() && *count >= MAX_LOOKUPS {
+    fn enter(&'static self, name: &str, deadline: Instant) -> Option<Slot> {
+        let mut names = self.names.lock();
+        loop {
+            let same = names.iter().find(|(own, _)| own == name);
+            if same.is_some_and(|(_, is_given_up)| *is_given_up) {
                 return None;
             }
+            if same.is_none() && names.len() < MAX_LOOKUPS {
+                break;
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            self.ended.wait_until(&mut names, deadline);
         }
-        *count += 1;
-        Some(Slot(self))
+        names.push((name.to_owned(), false));
+        Some(Slot {
+            lookups: self,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Nobody waits for this name any more.
+    fn give_up(&self, name: &str) {
+        for (own, is_given_up) in self.names.lock().iter_mut() {
+            *is_given_up |= own == name;
+        }
+        self.ended.notify_all();
     }
 }
 
 /// A place among the lookups, given back when it is dropped.
-struct Slot(&'static Lookups);
+struct Slot {
+    lookups: &'static Lookups,
+    name: String,
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        *self.0.count.lock() -= 1;
-        self.0.ended.notify_one();
+        self.lookups
+            .names
+            .lock()
+            .retain(|(name, _)| *name != self.name);
+        // Not every one that waits can use the place.
+        self.lookups.ended.notify_all();
     }
 }
 
@@ -288,6 +319,33 @@ mod tests {
     }
 
     #[test]
+    fn a_name_whose_servers_are_silent_leaves_room_for_others() {
+        static OWN: Lookups = Lookups::new();
+        let (release, held) = channel::<()>();
+        let held = Mutex::new(held);
+        let stuck: Lookup = Arc::new(move |_, _| {
+            let _ = held.lock().recv();
+            Ok(Vec::new())
+        });
+        let brief = Duration::from_millis(20);
+        let error = look_up(&OWN, &stuck, "slow.example", 1, brief).unwrap_err();
+        assert!(error.to_string().contains("in time"), "{error}");
+        let ample = Duration::from_secs(20);
+        let started = Instant::now();
+        for _ in 0..MAX_LOOKUPS {
+            let error = look_up(&OWN, &stuck, "slow.example", 1, ample).unwrap_err();
+            assert!(error.to_string().contains("still under way"), "{error}");
+        }
+        assert!(started.elapsed() < ample / 2);
+        let done: Lookup = Arc::new(|_, _| Ok(Vec::new()));
+        look_up(&OWN, &done, "fast.example", 1, ample).unwrap();
+        drop(release);
+        while look_up(&OWN, &done, "slow.example", 1, ample).is_err() {
+            assert!(started.elapsed() < ample);
+        }
+    }
+
+    #[test]
     fn at_most_four_lookups_are_under_way_and_their_places_come_back() {
         static OWN: Lookups = Lookups::new();
         let (release, held) = channel::<()>();
@@ -297,8 +355,9 @@ mod tests {
             Ok(Vec::new())
         });
         let brief = Duration::from_millis(20);
-        for _ in 0..MAX_LOOKUPS {
-            let error = look_up(&OWN, &stuck, "slow.example", 1, brief).unwrap_err();
+        for number in 0..MAX_LOOKUPS {
+            let name = format!("slow{number}.example");
+            let error = look_up(&OWN, &stuck, &name, 1, brief).unwrap_err();
             assert!(error.to_string().contains("in time"), "{error}");
         }
         let started = Instant::now();

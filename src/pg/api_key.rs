@@ -5,6 +5,7 @@ use super::keyring::Keyring;
 use super::registry;
 use super::request::Token;
 use super::session::{self, Decision};
+use super::stats::{self, Outcome};
 use crate::token::Claims;
 use crate::verify::{self, ApiKey, Failure, Reason, Refusal};
 
@@ -33,26 +34,34 @@ pub fn of(decision: &Decision) -> Result<Option<Judged>, SqlError> {
     if let Some(known) = decision.api_key.get() {
         return Ok(known.clone());
     }
-    let found = match session::decided_token() {
-        Token::None | Token::Conflicting | Token::TooLarge(_) => None,
-        Token::Raw(text) => Some(judge(&text, decision.now)?),
-        Token::GatewayClaims(payload) => judge_gateway_claims(payload, decision.now),
+    let (found, has_recalled) = match session::decided_token() {
+        Token::None | Token::Conflicting | Token::TooLarge(_) => (None, false),
+        Token::Raw(text) => {
+            let (judged, has_recalled) = judge(&text, decision.now)?;
+            (Some(judged), has_recalled)
+        }
+        Token::GatewayClaims(payload) => (judge_gateway_claims(payload, decision.now), false),
     };
     let found = found.filter(|judged| !matches!(judged, Err(refusal) if is_refused(refusal)));
+    if let Some(Ok(key)) = &found {
+        stats::was_api_key(&key.provider().name, Outcome::accepted(has_recalled));
+    }
     Ok(decision.api_key.get_or_init(|| found).clone())
 }
 
-/// Only with keys that are there: an API key's issuer selects no provider that could be asked.
-fn judge(text: &str, now: f64) -> Result<Judged, SqlError> {
+/// With whether the signature was found good before. Only with keys that are there: an API key's issuer
+/// selects no provider that could be asked.
+fn judge(text: &str, now: f64) -> Result<(Judged, bool), SqlError> {
     let loaded = registry::current()?;
     let judged = session::with_recent(|recent| {
         let token = recent.find_or_parse(text).map_err(Failure::Refused)?;
         let mut keys = Keyring::new(&loaded, recent).without_waiting();
-        verify::verify_api_key(&token, &loaded.registry, now, &mut keys)
+        let key = verify::verify_api_key(&token, &loaded.registry, now, &mut keys)?;
+        Ok((key, keys.has_recalled()))
     });
     match judged {
-        Ok(key) => Ok(Ok(key)),
-        Err(Failure::Refused(refusal)) => Ok(Err(refusal)),
+        Ok((key, has_recalled)) => Ok((Ok(key), has_recalled)),
+        Err(Failure::Refused(refusal)) => Ok((Err(refusal), false)),
         // Whose keys they are is not for the caller to know: the token has not shown that it is theirs.
         Err(Failure::Undecided(_)) => Err(Undecided::KeysOfApiKeys.into()),
     }

@@ -212,16 +212,25 @@ fn lock(table: pg_sys::Oid) -> Result<(), Undecided> {
         // SAFETY: a plain call.
         unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::AccessShareLock as i32) }
     };
-    if is_free() {
-        return Ok(());
+    if is_got_in_time(is_free) {
+        Ok(())
+    } else {
+        Err(Undecided::RegistryLocked)
+    }
+}
+
+/// Tries to get a lock until `key_wait` is over; answers whether it was got.
+pub fn is_got_in_time(is_got: impl Fn() -> bool) -> bool {
+    if is_got() {
+        return true;
     }
     let patience = Wait::begin();
-    while !is_free() {
+    while !is_got() {
         // SAFETY: plain calls; the first can raise when the query is cancelled, which is wanted.
         unsafe {
             pg_sys::check_for_interrupts!();
             if clock::ticks() >= patience.deadline {
-                return Err(Undecided::RegistryLocked);
+                return false;
             }
             pg_sys::WaitLatch(
                 pg_sys::MyLatch,
@@ -232,5 +241,5 @@ fn lock(table: pg_sys::Oid) -> Result<(), Undecided> {
             pg_sys::ResetLatch(pg_sys::MyLatch);
         }
     }
-    Ok(())
+    true
 }

@@ -93,7 +93,8 @@ impl Undecided {
         }
     }
 
-    fn provider(&self) -> Option<&str> {
+    /// The provider, if the token selected one.
+    pub fn provider(&self) -> Option<&str> {
         match self {
             Undecided::KeysNotFetched { provider, .. }
             | Undecided::NotAmongKnown { provider }

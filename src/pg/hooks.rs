@@ -1,13 +1,14 @@
 //! Where PostgreSQL calls us: at the start of each query, and at the end of each transaction.
 
 use super::process::Process;
-use super::{place, registry, request, shared};
+use super::{place, registry, request, shared, stats};
 use pgrx::{pg_guard, pg_sys};
 use std::cell::Cell;
 
 static NEXT_EXECUTOR_START: Process<Cell<pg_sys::ExecutorStart_hook_type>> =
     Process::new(Cell::new(None));
-/// Something changed in this transaction that the workers should know of once it has committed.
+/// Something changed in this transaction that the workers should know of once it has committed. DROP
+/// EXTENSION fires no trigger of ours: what it leaves behind is found at the next reconcile.
 static SYNC_AT_COMMIT: Process<Cell<bool>> = Process::new(Cell::new(false));
 
 /// Installs the hooks of this process (and of all that are forked from it).
@@ -55,6 +56,7 @@ unsafe extern "C-unwind" fn on_transaction(
 ) {
     match event {
         pg_sys::XactEvent::XACT_EVENT_COMMIT => {
+            stats::flush();
             registry::committed();
             if SYNC_AT_COMMIT.get().replace(false) {
                 shared::request_sync();
@@ -63,8 +65,14 @@ unsafe extern "C-unwind" fn on_transaction(
         pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
             SYNC_AT_COMMIT.get().set(false);
             place::leave();
-            registry::rolled_back(true);
+            if registry::rolled_back(true) {
+                stats::discard();
+            } else {
+                stats::flush();
+            }
         }
+        pg_sys::XactEvent::XACT_EVENT_PARALLEL_COMMIT
+        | pg_sys::XactEvent::XACT_EVENT_PARALLEL_ABORT => stats::flush(),
         _ => {}
     }
 }

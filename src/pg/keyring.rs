@@ -4,6 +4,7 @@
 //! fetch, which many backends share. The query path itself never opens a socket.
 
 use super::errors::Undecided;
+use super::fetching;
 use super::patience::Wait;
 use super::place::Place;
 use super::process::Process;
@@ -18,7 +19,7 @@ use crate::provider::{KeyAddress, KeySource, Provider};
 use crate::token::Unverified;
 use crate::verify::KeyLookup;
 use pgrx::pg_sys;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ pub struct Keyring<'a> {
     loaded: &'a Loaded,
     recent: &'a mut Recent,
     may_wait: bool,
+    has_recalled: Cell<bool>,
 }
 
 impl<'a> Keyring<'a> {
@@ -57,7 +59,13 @@ impl<'a> Keyring<'a> {
             loaded,
             recent,
             may_wait: true,
+            has_recalled: Cell::new(false),
         }
+    }
+
+    /// Whether the signature was found good before.
+    pub fn has_recalled(&self) -> bool {
+        self.has_recalled.get()
     }
 
     /// The same, but only with the keys that are there.
@@ -126,7 +134,10 @@ impl KeyLookup for Keyring<'_> {
     }
 
     fn is_known_good(&self, token: &Unverified, key: &Thumbprint) -> bool {
-        self.recent.is_known_good(token, key)
+        let is_known = self.recent.is_known_good(token, key);
+        // Asked about one key after the other, last about the one that verifies the token.
+        self.has_recalled.set(is_known);
+        is_known
     }
 
     fn remember(&mut self, token: &Unverified, key: &Thumbprint) {
@@ -159,7 +170,7 @@ impl Keyring<'_> {
                 provider: provider.name.clone(),
             });
         }
-        if !self.may_wait || !shared::has_fetcher() {
+        if !self.may_wait || !fetching::is_alive() {
             return Err(not_fetched(provider, last_error(address)));
         }
         let patience = Wait::begin();
@@ -240,15 +251,19 @@ fn is_stale(found: &Found) -> bool {
     !(-AHEAD..=settings::max_stale().as_secs_f64()).contains(&age)
 }
 
-/// Why no fetch can come of waiting here, ever.
+/// Why no fetch can come of waiting here, however long.
 fn cannot_fetch(provider: &Provider) -> Option<Undecided> {
-    let provider = provider.name.clone();
+    let name = provider.name.clone();
     if !shared::is_there() {
-        return Some(Undecided::NotPreloaded { provider });
+        return Some(Undecided::NotPreloaded { provider: name });
     }
     // SAFETY: reads shared state, cannot raise.
     let in_recovery = unsafe { pg_sys::RecoveryInProgress() };
-    (in_recovery && !settings::fetch_on_standby()).then_some(Undecided::Standby { provider })
+    if in_recovery && !settings::fetch_on_standby() {
+        return Some(Undecided::Standby { provider: name });
+    }
+    let obstacle = fetching::obstacle()?;
+    Some(not_fetched(provider, Some(obstacle.message().to_owned())))
 }
 
 fn not_fetched(provider: &Provider, last_error: Option<String>) -> Undecided {

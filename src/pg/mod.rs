@@ -6,6 +6,7 @@
 //! - [`call`]: how a C function of ours is entered and left
 //! - [`clock`]: the time of a statement, and of a machine; [`patience`]: how long it may wait
 //! - [`shared`]: the shared memory that holds `cache`, its lock, its waits
+//! - [`fetching`]: whether anything is fetched at all; [`stats`]: what was decided, in numbers
 //! - [`catalog`], [`registry`]: the tables, read with a fresh snapshot; when what was read is void
 //! - [`keyring`]: where a provider's keys are looked up, and when a backend waits for a fetch;
 //!   [`place`]: its place among those that wait
@@ -37,6 +38,7 @@ pub mod ddl;
 pub mod enforcement;
 pub mod errors;
 pub mod explain;
+pub mod fetching;
 pub mod functions;
 pub mod hooks;
 pub mod keyring;
@@ -52,6 +54,7 @@ pub mod roles;
 pub mod session;
 pub mod settings;
 pub mod shared;
+pub mod stats;
 pub mod version;
 pub mod wait_event;
 pub mod worker;

@@ -75,14 +75,16 @@ pub fn touch() {
     changed();
 }
 
-/// A transaction or a part of it was rolled back.
-pub fn rolled_back(whole: bool) {
-    if TOUCHED.get().get() {
+/// A transaction or a part of it was rolled back. Answers whether it had changed the tables.
+pub fn rolled_back(whole: bool) -> bool {
+    let was_touched = TOUCHED.get().get();
+    if was_touched {
         changed();
     }
     if whole {
         TOUCHED.get().set(false);
     }
+    was_touched
 }
 
 /// A transaction has committed.

@@ -9,6 +9,7 @@ use super::keyring::Keyring;
 use super::process::Process;
 use super::recent::Recent;
 use super::request::{self, Token};
+use super::stats::{self, Outcome};
 use super::{api_key, claims, clock, registry};
 use crate::policy::{self, email, organization, second_factor};
 use crate::token::Claims;
@@ -227,23 +228,50 @@ fn judge(token: &Token, now: f64) -> Result<Result<Verified, Option<Refusal>>, S
     };
     match token {
         Token::None => Ok(Err(None)),
-        Token::Conflicting => Ok(Err(Some(conflicting()))),
-        Token::TooLarge(error) => Ok(Err(Some(Refusal::from(*error)))),
+        Token::Conflicting => {
+            stats::count(None, Outcome::Refused(Reason::ConflictingTokens));
+            Ok(Err(Some(conflicting())))
+        }
+        Token::TooLarge(error) => {
+            stats::count(None, Outcome::Refused(Reason::TooLarge));
+            Ok(Err(Some(Refusal::from(*error))))
+        }
         Token::Raw(text) => match verify_text(text, &question)? {
             Ok(verified) => Ok(Ok(verified)),
             Err(refusal) => Ok(Err(Some(refusal))),
         },
         Token::GatewayClaims(payload) => {
             // Nothing raises here: there is no second try at a gateway. It must not look like no token.
-            let Ok(loaded) = registry::current() else {
-                return Ok(Err(Some(unreadable())));
+            let loaded = match registry::current() {
+                Ok(loaded) => loaded,
+                Err(undecided) => {
+                    stats::count_undecided(&undecided);
+                    return Ok(Err(Some(unreadable())));
+                }
             };
             let claims = Claims::parse(payload.clone());
             let judged = claims.map_err(Refusal::from).and_then(|claims| {
                 let claims = Arc::new(claims);
                 verify::verify_gateway_claims(&claims, &loaded.registry, &question, &mut ())
             });
+            count(&judged, false);
             Ok(judged.map_err(Some))
+        }
+    }
+}
+
+/// Counts what was judged.
+fn count(judged: &Result<Verified, Refusal>, has_recalled: bool) {
+    match judged {
+        Ok(verified) => stats::count(
+            Some(&verified.provider().name),
+            Outcome::accepted(has_recalled),
+        ),
+        Err(refusal) => {
+            stats::count(
+                refusal.provider.as_deref(),
+                Outcome::Refused(refusal.reason),
+            );
         }
     }
 }
@@ -256,17 +284,28 @@ pub fn verify_text(
     text: &str,
     question: &Question<'_>,
 ) -> Result<Result<Verified, Refusal>, SqlError> {
-    let loaded = registry::current()?;
-    let judged = with_recent(|recent| {
-        let token = recent.find_or_parse(text).map_err(Failure::Refused)?;
-        let mut keys = Keyring::new(&loaded, recent);
-        verify::verify(&token, &loaded.registry, question, &mut keys, &mut ())
-    });
-    match judged {
-        Ok(verified) => Ok(Ok(verified)),
-        Err(Failure::Refused(refusal)) => Ok(Err(refusal)),
-        Err(Failure::Undecided(undecided)) => Err(undecided.into()),
-    }
+    let mut has_recalled = false;
+    let judged = registry::current()
+        .map_err(Failure::Undecided)
+        .and_then(|loaded| {
+            with_recent(|recent| {
+                let token = recent.find_or_parse(text).map_err(Failure::Refused)?;
+                let mut keys = Keyring::new(&loaded, recent);
+                let judged = verify::verify(&token, &loaded.registry, question, &mut keys, &mut ());
+                has_recalled = keys.has_recalled();
+                judged
+            })
+        });
+    let judged = match judged {
+        Ok(verified) => Ok(verified),
+        Err(Failure::Refused(refusal)) => Err(refusal),
+        Err(Failure::Undecided(undecided)) => {
+            stats::count_undecided(&undecided);
+            return Err(undecided.into());
+        }
+    };
+    count(&judged, has_recalled);
+    Ok(judged)
 }
 
 /// The token of the current request, for `explain()`.

@@ -11,6 +11,7 @@ use crate::cache::Ticks;
 use crate::cache::databases::{self, Database};
 use crate::cache::source::Source;
 use crate::cache::table::{KeySlot, Subscription, Table};
+use crate::cache::tally::Owner;
 use crate::cache::waiters::{MAX_WAITERS, Waiter};
 use crate::pg::process::Process;
 use pgrx::{pg_guard, pg_sys};
@@ -22,23 +23,34 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 const NAME: &CStr = c"pg_third_party_auth";
 /// How many databases are known at a time.
-const DATABASES: usize = 512;
-/// A fetcher that has not reported for so long is not there.
-const HEARTBEAT_LIMIT: Ticks = 5_000;
+const DATABASES: usize = 2048;
 /// Position of AddinShmemInitLock among the main locks (storage/lwlocknames.h).
 const ADDIN_SHMEM_INIT_LOCK: usize = 21;
+
+/// How many numbers a row of counters has.
+pub const COUNTERS: usize = 40;
+/// Each row of counters is there so many times, so that sessions seldom meet on a cache line.
+pub const PARTS: usize = 4;
+
+/// A part of a row of counters. All zeros has counted nothing.
+#[repr(C, align(64))]
+pub struct Counters(pub [AtomicU64; COUNTERS]);
 
 /// What is there once. Plain data, valid when zeroed.
 #[repr(C)]
 pub struct Header {
     last_generation: u64,
     changes: AtomicU64,
+    /// When this memory was made.
+    pub made_at: Ticks,
     /// The fetcher, if one runs.
     pub fetcher: Fetcher,
     /// Who waits.
     pub waiters: [Waiter; MAX_WAITERS],
     /// Which databases are synchronised.
     pub databases: [Database; DATABASES],
+    /// How many databases found no room in that list.
+    pub left_out: u32,
     /// Broadcast when anything was published or a fetch has ended.
     published: pg_sys::ConditionVariable,
 }
@@ -58,6 +70,10 @@ pub struct Fetcher {
     pub starts: u32,
     /// Whether a sync worker could not be started for want of a slot.
     pub missing_slot: bool,
+    /// Until when it fetches nothing, because it crashed again and again; 0: it fetches.
+    pub safe_until: Ticks,
+    /// Whether it shall end and come back.
+    pub shall_restart: bool,
 }
 
 /// Where everything lies in this process.
@@ -70,6 +86,8 @@ struct Area {
     subscriptions: *mut Subscription,
     turns: *mut AtomicU32,
     turn_count: usize,
+    owners: *mut Owner,
+    counters: *mut Counters,
 }
 
 static AREA: Process<Cell<Option<Area>>> = Process::new(Cell::new(None));
@@ -84,6 +102,8 @@ pub struct State<'a> {
     pub header: &'a mut Header,
     /// Sources, keys and subscriptions.
     pub table: Table<'a>,
+    /// Whose each row of counters is.
+    pub owners: &'a mut [Owner],
 }
 
 /// Whether the library is being preloaded by a server that will run.
@@ -118,12 +138,19 @@ fn turn_count() -> usize {
     unsafe { pg_sys::MaxBackends.max(0) as usize }
 }
 
+/// Rows of counters: providers of several databases may share a slot, and each database has one of none.
+fn counter_rows() -> usize {
+    2 * settings::max_providers() + 16
+}
+
 fn total_size() -> usize {
     aligned(size_of::<Header>())
         + aligned(size_of::<Source>() * settings::max_providers())
         + aligned(size_of::<Subscription>() * settings::max_providers())
         + aligned(size_of::<KeySlot>() * settings::max_keys())
         + aligned(size_of::<AtomicU32>() * turn_count())
+        + aligned(size_of::<Owner>() * counter_rows())
+        + aligned(size_of::<Counters>() * PARTS * counter_rows())
 }
 
 #[pg_guard]
@@ -165,6 +192,8 @@ unsafe extern "C-unwind" fn on_startup() {
             keys: place(size_of::<KeySlot>() * settings::max_keys()).cast(),
             turns: place(size_of::<AtomicU32>() * turn_count()).cast(),
             turn_count: turn_count(),
+            owners: place(size_of::<Owner>() * counter_rows()).cast(),
+            counters: place(size_of::<Counters>() * PARTS * counter_rows()).cast(),
         };
         if !found {
             ptr::write_bytes(start, 0, total_size());
@@ -172,6 +201,7 @@ unsafe extern "C-unwind" fn on_startup() {
             let boot = (clock::unix_time() * 1e6) as u64;
             (*area.header).last_generation = boot;
             (*area.header).changes.store(boot, Ordering::Relaxed);
+            (*area.header).made_at = clock::ticks();
             pg_sys::ConditionVariableInit(&raw mut (*area.header).published);
         }
         pg_sys::LWLockRelease(init_lock);
@@ -212,6 +242,7 @@ pub fn locked<R>(work: impl FnOnce(&mut State<'_>) -> R) -> Option<R> {
                     settings::max_providers(),
                 ),
             },
+            owners: std::slice::from_raw_parts_mut(area.owners, counter_rows()),
         };
         (work(&mut state), generation)
     };
@@ -233,23 +264,19 @@ pub fn changes() -> u64 {
     })
 }
 
-/// Whether a fetcher runs.
-pub fn has_fetcher() -> bool {
-    let now = clock::ticks();
-    locked(|state| {
-        state.header.fetcher.pid != 0 && now < state.header.fetcher.heartbeat + HEARTBEAT_LIMIT
+/// All parts of all rows of counters, part by part; none without shared memory.
+pub fn counters() -> &'static [Counters] {
+    AREA.get().get().map_or(&[], |area| {
+        // SAFETY: laid out by on_startup for the life of the server, aligned because PostgreSQL aligns
+        // what it hands out to 128 bytes and every part before is a multiple of 64; only atomics.
+        unsafe { std::slice::from_raw_parts(area.counters, PARTS * counter_rows()) }
     })
-    .unwrap_or(false)
 }
 
 /// Whether one more provider would get a slot.
 pub fn has_free_slot() -> bool {
     let now = clock::ticks();
-    locked(|state| {
-        state.table.subscriptions.iter().any(Subscription::is_free)
-            && state.table.sources.iter().any(|source| source.is_free(now))
-    })
-    .unwrap_or(false)
+    locked(|state| state.table.has_room(now)).unwrap_or(false)
 }
 
 /// Wakes the fetcher, if one runs.

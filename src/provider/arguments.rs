@@ -3,8 +3,8 @@
 use super::presets::{OptionError, Preset};
 use super::row::MAX_URL_BYTES;
 
-/// What PostgreSQL keeps of an identifier, in bytes (NAMEDATALEN - 1).
-pub(super) const MAX_NAME_BYTES: usize = 63;
+/// The longest name of a provider: what PostgreSQL keeps of an identifier, in bytes (NAMEDATALEN - 1).
+pub const MAX_NAME_BYTES: usize = 63;
 /// As much of a wrong argument as an error repeats, in characters.
 const MAX_SHOWN: usize = 100;
 

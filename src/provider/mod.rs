@@ -30,7 +30,7 @@ use crate::keys::{Algorithm, KeySet};
 use std::time::Duration;
 
 pub use address::KeyAddress;
-pub use arguments::RowError;
+pub use arguments::{MAX_NAME_BYTES, RowError};
 pub use claim_path::ClaimPath;
 pub use issuer::Issuer;
 pub use presets::Preset;

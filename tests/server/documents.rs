@@ -20,6 +20,7 @@ const SUPABASE: &str = include_str!("../../docs/supabase.md");
 const POSTGREST: &str = include_str!("../../docs/postgrest.md");
 const DIRECT: &str = include_str!("../../docs/direct_connections.md");
 const GUARDS: &str = include_str!("../../docs/guards.md");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
 
 /// The first column of the first row, or SQLSTATE.
 fn outcome(rows: Result<Vec<Row>, Error>) -> String {
@@ -406,7 +407,7 @@ fn guards_are_set_by_the_page() {
 #[test]
 fn links_of_the_pages_lead_somewhere() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    for page in [SUPABASE, POSTGREST, DIRECT, GUARDS] {
+    for page in [SUPABASE, POSTGREST, DIRECT, GUARDS, OPERATIONS] {
         for link in page
             .split("](")
             .skip(1)

@@ -5,8 +5,16 @@
 /// A server of a test's own.
 #[path = "../support/cluster.rs"]
 mod cluster;
+/// Every row of the table of faults.
+mod faults;
 /// What the gateways of a Supabase send.
 mod gateways;
+/// What holds after every fault.
+#[path = "../support/invariants.rs"]
+mod invariants;
+/// Sessions that verify tokens all the time.
+#[path = "../support/load.rs"]
+mod load;
 /// Key pairs and tokens.
 #[path = "../common/mint.rs"]
 #[allow(dead_code)]
@@ -40,6 +48,8 @@ mod keys_survive;
 mod lifetime;
 /// However much is asked of the server, a provider is asked rarely, and nobody else waits.
 mod limits;
+/// The page about operations, as it stands.
+mod operations;
 /// Behind a pooler every answer is of the client's own token.
 mod pooler;
 /// check_request(), as PostgREST calls it.
@@ -54,6 +64,8 @@ mod refresh;
 mod registry;
 /// What is in a statement stays out of the log.
 mod secrecy;
+/// Decisions are counted, whoever made them.
+mod stats;
 /// Supabase Studio on guarded tables.
 mod studio;
 /// Behind Storage and Realtime.
@@ -66,3 +78,5 @@ mod tokens;
 mod unloaded;
 /// Who waits is seen to wait, and for what.
 mod waits;
+/// The worker says how it is, and does not take the server down again and again.
+mod worker;

@@ -3,14 +3,10 @@
 use crate::cluster::Cluster;
 use crate::setting::{
     Setting, Signer, add_direct, add_oidc, another_idp, claims, create_extension, failure, now,
-    refusal, text, trust, verify,
+    text, trust, verify,
 };
-use crate::support::{Authority, Behaviour, IdentityProvider};
+use crate::support::{Authority, IdentityProvider};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
-
-/// Longer than a machine under load needs, shorter than anything that was not meant to be waited for.
-const QUICK: Duration = Duration::from_secs(2);
 
 /// A provider of each kind: what registers it, and claims that its tokens have.
 fn kinds(idp: &IdentityProvider) -> Vec<(&'static str, String, Value)> {
@@ -132,115 +128,6 @@ fn a_rotated_key_is_picked_up_by_its_first_token_in_one_fetch() {
 }
 
 #[test]
-fn a_provider_that_is_down_changes_nothing_for_known_keys() {
-    let setting = Setting::new("down");
-    let mut client = setting.cluster.superuser();
-    let (known, new) = (Signer::new("known"), Signer::new("new"));
-    setting.idp.publish(vec![known.jwk()]);
-    setting.register(&mut client);
-    let (known, unknown) = (setting.token(&known), setting.token(&new));
-    setting.idp.stop();
-    for _ in 0..2 {
-        let start = Instant::now();
-        assert_eq!(refusal(&mut client, &unknown), "58000 keys_not_fetched");
-        assert_eq!(verify(&mut client, &known).unwrap(), "ada");
-        assert!(start.elapsed() < QUICK, "{:?}", start.elapsed());
-    }
-    let failures = "SELECT (consecutive_failures > 0 AND problem LIKE '%refused%')::text \
-                    FROM third_party_auth.status";
-    assert_eq!(text(&mut client, failures).as_deref(), Some("true"));
-
-    setting.idp.publish(vec![new.jwk()]);
-    setting.idp.resume();
-    setting.cluster.eventually("the new key is accepted", || {
-        verify(&mut client, &unknown).is_ok()
-    });
-    let healed =
-        "SELECT (consecutive_failures = 0 AND problem IS NULL)::text FROM third_party_auth.status";
-    assert_eq!(text(&mut client, healed).as_deref(), Some("true"));
-}
-
-#[test]
-fn a_provider_that_hangs_holds_nobody_longer_than_key_wait() {
-    let setting = Setting::new("hangs");
-    let mut client = setting.cluster.superuser();
-    let known = Signer::new("known");
-    setting.idp.publish(vec![known.jwk()]);
-    setting.register(&mut client);
-    setting.idp.behave(Behaviour::TlsStall);
-    client
-        .batch_execute("SET third_party_auth.key_wait = '300 ms'")
-        .unwrap();
-    let unknown = setting.token(&Signer::new("unknown"));
-    let start = Instant::now();
-    assert_eq!(refusal(&mut client, &unknown), "58000 keys_not_fetched");
-    let waited = start.elapsed();
-    assert!(
-        (Duration::from_millis(250)..QUICK).contains(&waited),
-        "{waited:?}"
-    );
-    assert_eq!(verify(&mut client, &setting.token(&known)).unwrap(), "ada");
-
-    // A wait can be cancelled.
-    client
-        .batch_execute("SET third_party_auth.key_wait = '10 s'; SET statement_timeout = '300 ms'")
-        .unwrap();
-    let start = Instant::now();
-    assert_eq!(failure(verify(&mut client, &unknown)).0, "57014");
-    assert!(start.elapsed() < QUICK, "{:?}", start.elapsed());
-
-    // And a fast shutdown does not wait for the provider.
-    let start = Instant::now();
-    drop(client);
-    setting.cluster.restart(crate::cluster::Stop::Fast);
-    assert!(start.elapsed() < 2 * QUICK, "{:?}", start.elapsed());
-}
-
-#[test]
-fn a_bad_answer_never_replaces_good_keys() {
-    let setting = Setting::with("bad", &["third_party_auth.http_timeout = '1 s'"]);
-    let mut client = setting.cluster.superuser();
-    for (number, behaviour) in [
-        Behaviour::Slow(Duration::from_secs(10)),
-        Behaviour::Drip,
-        Behaviour::Reset,
-        Behaviour::Truncated,
-        Behaviour::Garbage,
-        Behaviour::NotHttp,
-        Behaviour::Html,
-        Behaviour::EmptyBody,
-        Behaviour::EmptySet,
-        Behaviour::Status(500),
-        Behaviour::Redirect("https://localhost/".to_owned()),
-        Behaviour::Huge,
-        Behaviour::OnlyOddKeys,
-        Behaviour::DiscoveryStatus(404),
-        Behaviour::WrongDiscoveryIssuer,
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        // A provider of its own for each: an address that has failed is left in peace for some seconds.
-        let idp = another_idp(&setting.authority);
-        let (name, signer) = (format!("idp{number}"), Signer::new("one"));
-        idp.publish(vec![signer.jwk()]);
-        client
-            .batch_execute(&add_oidc(&name, &idp.issuer()))
-            .unwrap();
-        setting.wait_until_stored(&mut client, &name);
-        idp.publish(vec![Signer::new("two").jwk()]);
-        idp.behave(behaviour.clone());
-        let query = "SELECT last_error IS NOT NULL, consecutive_failures, key_count, persisted \
-                     FROM third_party_auth.refresh($1)";
-        let row = client.query_one(query, &[&name]).unwrap();
-        let row: (bool, i32, i32, bool) = (row.get(0), row.get(1), row.get(2), row.get(3));
-        assert_eq!(row, (true, 1, 1, true), "{behaviour:?}");
-        let token = signer.token(&claims(&idp.issuer()));
-        assert_eq!(verify(&mut client, &token).unwrap(), "ada", "{behaviour:?}");
-    }
-}
-
-#[test]
 fn the_views_tell_what_is_the_case() {
     let setting = Setting::new("views");
     let mut client = setting.cluster.superuser();
@@ -320,46 +207,6 @@ fn refresh_fetches_now_and_returns_the_row() {
         error.hint().is_some_and(|hint| hint.contains("Commit")),
         "{error:?}"
     );
-}
-
-#[test]
-fn a_withdrawn_key_is_refused_after_a_refresh_and_its_grace() {
-    let setting = Setting::new("withdrawn");
-    let mut client = setting.cluster.superuser();
-    let (old, new) = (Signer::new("old"), Signer::new("new"));
-    setting.idp.publish(vec![old.jwk(), new.jwk()]);
-    setting.register(&mut client);
-    let token = setting.token(&old);
-    assert_eq!(verify(&mut client, &token).unwrap(), "ada");
-    client
-        .batch_execute("ALTER SYSTEM SET third_party_auth.removed_key_grace = '1 s'")
-        .unwrap();
-    setting.reload(&mut client);
-    setting.idp.publish(vec![new.jwk()]);
-    client
-        .batch_execute("SELECT third_party_auth.refresh()")
-        .unwrap();
-    setting
-        .cluster
-        .eventually("the withdrawn key is refused", || {
-            verify(&mut client, &token).is_err()
-        });
-    assert_eq!(refusal(&mut client, &token), "28000 unknown_key");
-    assert_eq!(verify(&mut client, &setting.token(&new)).unwrap(), "ada");
-}
-
-#[test]
-fn new_material_under_an_old_key_id_is_picked_up() {
-    let setting = Setting::new("material");
-    let mut client = setting.cluster.superuser();
-    let (old, new) = (Signer::new("same"), Signer::new("same"));
-    setting.idp.publish(vec![old.jwk()]);
-    setting.register(&mut client);
-    setting.idp.publish(vec![new.jwk()]);
-    assert_eq!(verify(&mut client, &setting.token(&new)).unwrap(), "ada");
-    assert_eq!(setting.idp.fetches(), 2);
-    let forged = setting.token(&Signer::new("same"));
-    assert_eq!(refusal(&mut client, &forged), "28000 bad_signature");
 }
 
 #[test]

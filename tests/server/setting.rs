@@ -168,6 +168,11 @@ impl Signer {
         Signer::of(KeyPair::rsa(), kid)
     }
 
+    /// A new Ed25519 key.
+    pub fn ed25519(kid: &str) -> Signer {
+        Signer::of(KeyPair::ed25519(), kid)
+    }
+
     fn of(key: KeyPair, kid: &str) -> Signer {
         let kid = kid.to_owned();
         Signer { key, kid }
@@ -180,7 +185,12 @@ impl Signer {
 
     /// A token with these claims.
     pub fn token(&self, claims: &Value) -> String {
-        let header = json!({"alg": self.key.algorithm(), "kid": self.kid, "typ": "JWT"});
+        self.token_under(&self.kid, claims)
+    }
+
+    /// The same that claims to be signed with the key of another id.
+    pub fn token_under(&self, kid: &str, claims: &Value) -> String {
+        let header = json!({"alg": self.key.algorithm(), "kid": kid, "typ": "JWT"});
         self.key.sign(&header, claims)
     }
 

@@ -87,7 +87,12 @@ fn without_preloading_pinned_keys_work_and_nothing_is_fetched() {
         "{:?}",
         start.elapsed()
     );
-    for call in ["refresh()", "refresh('idp')", "refresh('pinned')"] {
+    for call in [
+        "refresh()",
+        "refresh('idp')",
+        "refresh('pinned')",
+        "restart_worker()",
+    ] {
         let (code, error) =
             failure(client.query(&format!("SELECT * FROM third_party_auth.{call}"), &[]));
         assert_eq!(code, "55000", "{call}");
@@ -113,6 +118,19 @@ fn without_preloading_pinned_keys_work_and_nothing_is_fetched() {
         "0"
     );
     assert_eq!(idp.connections(), 0);
+
+    // Each session has counted what it decided itself.
+    let stats = "SELECT string_agg(concat_ws(' ', provider, outcome, reason, count), ', ' \
+                 ORDER BY provider, outcome) FROM third_party_auth.stats";
+    assert_eq!(
+        text(&mut client, stats).unwrap(),
+        "idp undecided not_preloaded 1, pinned verified 1"
+    );
+    assert_eq!(text(&mut cluster.superuser(), stats), None);
+    client
+        .batch_execute("SELECT third_party_auth.reset_stats()")
+        .unwrap();
+    assert_eq!(text(&mut client, stats), None);
 }
 
 #[test]

@@ -36,13 +36,22 @@ pub enum Stop {
 /// A server with its own directory: data, log and socket.
 pub struct Cluster {
     directory: PathBuf,
+    /// What the server finds in its environment besides.
+    environment: Vec<(String, String)>,
 }
 
 impl Cluster {
     /// A new server with these lines in its `postgresql.conf`, listening on a socket only. The library
     /// is preloaded unless a line says otherwise.
     pub fn start(name: &str, conf: &[&str]) -> Cluster {
-        let cluster = Cluster::in_new_directory(name);
+        Cluster::start_in(name, conf, &[])
+    }
+
+    /// The same in an environment with these variables.
+    pub fn start_in(name: &str, conf: &[&str], environment: &[(&str, &str)]) -> Cluster {
+        let mut cluster = Cluster::in_new_directory(name);
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        cluster.environment = environment.iter().map(owned).collect();
         let options = "-A trust -U postgres -N -E UTF8 --no-locale -D".split(' ');
         run(server_command("initdb").args(options).arg(cluster.data()));
         let preload = format!("shared_preload_libraries = '{EXTENSION}'");
@@ -55,14 +64,21 @@ impl Cluster {
 
     /// A standby that streams from this server.
     pub fn standby(&self, name: &str, conf: &[&str]) -> Cluster {
-        let standby = Cluster::in_new_directory(name);
-        let options = "-R -X stream -c fast -N -U postgres -h".split(' ');
-        let mut backup = server_command("pg_basebackup");
-        backup.args(options).arg(&self.directory).arg("-D");
-        run(backup.arg(standby.data()));
+        let standby = self.backup(name, &["-R"]);
         standby.configure(conf);
         standby.start_again();
         standby
+    }
+
+    /// A copy of this server as it is now, not started, with more options of `pg_basebackup`.
+    pub fn backup(&self, name: &str, options: &[&str]) -> Cluster {
+        let copy = Cluster::in_new_directory(name);
+        let mut backup = server_command("pg_basebackup");
+        backup.args("-X stream -c fast -N -U postgres".split(' '));
+        backup.args(options).arg("-h").arg(&self.directory);
+        run(backup.arg("-D").arg(copy.data()));
+        copy.configure(&[]);
+        copy
     }
 
     fn in_new_directory(name: &str) -> Cluster {
@@ -78,7 +94,10 @@ impl Cluster {
         run(programs::as_server_user("mkdir")
             .args(["-m", "755"])
             .arg(&directory));
-        Cluster { directory }
+        Cluster {
+            directory,
+            environment: Vec::new(),
+        }
     }
 
     /// Appends lines to `postgresql.conf`; later lines win.
@@ -105,6 +124,7 @@ impl Cluster {
         let started = start
             .arg("-D")
             .arg(self.data())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .status();
         if !started.is_ok_and(|status| status.success()) {
@@ -184,8 +204,16 @@ impl Cluster {
         &self.directory
     }
 
-    fn data(&self) -> PathBuf {
+    /// Where its data is.
+    pub fn data(&self) -> PathBuf {
         self.directory.join("data")
+    }
+
+    /// The process id of its postmaster, which runs.
+    pub fn postmaster(&self) -> i32 {
+        let file = fs::read_to_string(self.data().join("postmaster.pid")).expect("it runs");
+        let pid = file.lines().next().and_then(|line| line.parse().ok());
+        pid.expect("a process id")
     }
 
     fn log_file(&self) -> PathBuf {

@@ -79,3 +79,19 @@ pub fn run(command: &mut Command) {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// Sends a signal (`KILL`, `TERM`, …) to one process, which must be there.
+pub fn signal(name: &str, pid: i32) {
+    run(Command::new("kill").args(["-s", name, &pid.to_string()]));
+}
+
+/// Whether a process runs. One that has ended and was not waited for does not.
+pub fn is_running(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold anything.
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    state.is_some_and(|state| state != 'Z' && state != 'X')
+}

@@ -35,7 +35,7 @@ fn entries(call: Call) -> Returned {
         .hint("Give the text of supabase/config.toml as it is.")
     })?;
     let table = triggers::provider_table()?;
-    triggers::lock_registration(table);
+    triggers::lock_registration(table)?;
     let mut report = Vec::new();
     for entry in &entries {
         let existing = match entry.name() {

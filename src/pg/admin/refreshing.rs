@@ -2,7 +2,7 @@
 
 use super::super::call::{self, Call, Returned};
 use super::super::errors::{SqlError, Undecided, not_preloaded, unknown_provider};
-use super::super::{clock, registry, settings, shared};
+use super::super::{clock, fetching, registry, settings, shared};
 use crate::c_function;
 use crate::cache::Ticks;
 use crate::cache::source::Reply;
@@ -33,6 +33,9 @@ fn fetch_now(call: Call) -> Returned {
             provider: name.unwrap_or_else(|| "any".to_owned()),
         }
         .into());
+    }
+    if let Some(obstacle) = fetching::obstacle() {
+        return Err(obstacle.into());
     }
     let wanted = loaded.registry.providers.iter().filter(|provider| {
         provider.enabled && name.as_ref().is_none_or(|name| provider.name == *name)

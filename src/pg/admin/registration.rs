@@ -80,7 +80,7 @@ fn register(call: Call) -> Returned {
         None => None,
     };
     // Two at the same time: the second one finds what the first one has committed.
-    triggers::lock_registration(triggers::provider_table()?);
+    triggers::lock_registration(triggers::provider_table()?)?;
     match existing(&row.name)? {
         Some(found) if found == wanted => {
             match (secrets::stored(&row.name)?, &secret) {

@@ -1,13 +1,12 @@
-//! The rows of the views.
+//! The rows of the views `status` and `signing_key`.
 #![allow(
     clippy::result_large_err,
     reason = "the error is pgrx's own, and returned once per call"
 )]
 
 use super::super::registry::{self, Loaded};
-use super::super::{clock, keyring, shared};
+use super::super::{clock, fetching, keyring, shared};
 use crate::cache::source::Source;
-use crate::cache::waiters;
 use crate::keys::{EMPTY_SET, KeySet};
 use crate::provider::{Issuer, KeyAddress, KeySource, Provider};
 use pgrx::datum::TimestampWithTimeZone;
@@ -212,6 +211,11 @@ fn problem(
                 .to_owned(),
         );
     }
+    // Whatever else is the case follows from it.
+    if let Some(obstacle) = fetching::obstacle() {
+        let (message, hint) = (obstacle.message(), obstacle.hint());
+        return Some(format!("keys are not fetched: {message}. {hint}"));
+    }
     let max_stale = super::super::settings::max_stale().as_secs_f64();
     if keys.is_some() && clock::unix_time() - confirmed_at > max_stale {
         return Some(
@@ -235,6 +239,10 @@ fn problem(
         _ if loaded.own.contains(&provider.name) => {
             Some("keys are fetched once the transaction is committed".to_owned())
         }
+        None if fetching::is_sync_without_slot() => Some(
+            "no worker slot was left to look at this database: raise max_worker_processes and restart"
+                .to_owned(),
+        ),
         None if !shared::has_free_slot() => Some(
             "no slot: raise third_party_auth.max_providers and restart; keys are not fetched"
                 .to_owned(),
@@ -276,54 +284,4 @@ fn known_keys() -> Result<
         }
     }
     Ok(TableIterator::new(rows))
-}
-
-/// The row of the view `worker`.
-#[pg_extern(schema = "third_party_auth", volatile, parallel_restricted)]
-#[allow(clippy::type_complexity)]
-fn worker_status() -> TableIterator<
-    'static,
-    (
-        name!(pid, Option<i32>),
-        name!(started_at, Option<TimestampWithTimeZone>),
-        name!(heartbeat_age, Option<f64>),
-        name!(restarts, i32),
-        name!(providers, i32),
-        name!(keys, i32),
-        name!(waiters, i32),
-        name!(missing_slot, bool),
-    ),
-> {
-    let now = clock::ticks();
-    let row = shared::locked(|state| {
-        let fetcher = &state.header.fetcher;
-        let is_there = fetcher.pid != 0;
-        let sources = state.table.sources.iter().filter(|source| source.is_used());
-        let keys = state.table.keys.iter().filter(|key| !key.is_free());
-        (
-            is_there.then_some(fetcher.pid),
-            is_there.then_some(fetcher.started_at),
-            is_there.then(|| now.saturating_sub(fetcher.heartbeat) as f64 / 1000.0),
-            fetcher.starts.saturating_sub(1) as i32,
-            sources.count() as i32,
-            keys.count() as i32,
-            waiters::count(&state.header.waiters, now) as i32,
-            fetcher.missing_slot,
-        )
-    });
-    TableIterator::new(row.into_iter().map(
-        |(pid, started_at, age, restarts, providers, keys, waiters, missing_slot)| {
-            let started_at = started_at.and_then(clock::to_timestamp);
-            (
-                pid,
-                started_at,
-                age,
-                restarts,
-                providers,
-                keys,
-                waiters,
-                missing_slot,
-            )
-        },
-    ))
 }

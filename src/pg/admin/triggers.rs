@@ -181,22 +181,43 @@ fn is_replaying() -> bool {
     role == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32
 }
 
-/// Makes registrations wait for each other, without blocking a reader.
-pub fn lock_registration(relation: pg_sys::Oid) {
-    // SAFETY: a plain call in a transaction; the lock is held until it ends.
-    unsafe {
-        pg_sys::LockDatabaseObject(
-            pg_sys::RelationRelationId,
-            relation,
-            REGISTRATION_LOCK,
-            pg_sys::ExclusiveLock as i32,
-        );
+/// Makes registrations wait for each other, without blocking a reader. The lock is held until the
+/// transaction ends; what `LockDatabaseObject` does, but not for ever.
+///
+/// # Errors
+/// 55P03 if another transaction keeps it for `key_wait`.
+pub fn lock_registration(relation: pg_sys::Oid) -> Result<(), SqlError> {
+    // SAFETY: reads a variable.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    let tag = pg_sys::LOCKTAG {
+        locktag_field1: database.to_u32(),
+        locktag_field2: pg_sys::RelationRelationId.to_u32(),
+        locktag_field3: relation.to_u32(),
+        locktag_field4: REGISTRATION_LOCK,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+    };
+    let is_got = || {
+        // SAFETY: the tag is copied; without waiting.
+        let got = unsafe { pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, false, true) };
+        got != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    };
+    if !catalog::is_got_in_time(is_got) {
+        return Err(SqlError::new(
+            PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
+            "another transaction has just registered or changed a provider and is still open",
+        )
+        .hint(
+            "Try again when it has ended. third_party_auth.key_wait says how long this one waits.",
+        ));
     }
+    registry::accept_invalidations();
+    Ok(())
 }
 
 /// Only issuers are compared: reading the pinned keys of all the others would make a restore quadratic.
 fn one_provider_for_each_issuer(relation: pg_sys::Oid, row: &Row) -> Result<(), SqlError> {
-    lock_registration(relation);
+    lock_registration(relation)?;
     // SAFETY: makes the row that fired the trigger visible to the scan.
     unsafe { pg_sys::CommandCounterIncrement() };
     match owner_of_an_issuer(relation, row)? {

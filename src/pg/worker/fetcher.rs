@@ -6,11 +6,13 @@
 
 use super::super::wait_event::WaitEvent;
 use super::super::{clock, settings, shared};
-use super::{heartbeat, start_sync};
+use super::guard::{self, Guard};
+use super::{heartbeat, set_title, start_sync};
 use crate::cache::Ticks;
 use crate::cache::databases::{self, CATALOG};
 use crate::cache::record::Record;
 use crate::cache::source::Source;
+use crate::cache::table::Difference;
 use crate::cache::text::Text;
 use crate::fetch::{self, FetchError, Outcome, Validators, schedule};
 use crate::provider::KeyAddress;
@@ -31,8 +33,6 @@ const THREADS: usize = 4;
 const TICK: i64 = 1_000;
 /// While a sync worker runs it is looked after more often.
 const BUSY_TICK: i64 = 50;
-/// A provider that keeps failing is mentioned in the log every so many failures.
-const REMINDER: u32 = 12;
 
 /// A fetch that has ended.
 struct Finished {
@@ -57,7 +57,11 @@ struct Sync {
 struct Fetcher {
     mailbox: Arc<Mailbox>,
     bell: UnixStream,
-    in_flight: usize,
+    guard: Guard,
+    /// Until when nothing is fetched; 0: no safe mode.
+    safe_until: Ticks,
+    asked: Vec<KeyAddress>,
+    title: String,
     sync: Option<Sync>,
     was_in_recovery: bool,
     random: u64,
@@ -72,14 +76,27 @@ pub extern "C-unwind" fn third_party_auth_fetcher(_argument: pg_sys::Datum) {
     unsafe { pg_sys::before_shmem_exit(Some(on_exit), pg_sys::Datum::null()) };
     let now = clock::ticks();
     shared::enrol_fetcher(now, clock::unix_time());
+    let (mut guard, rest) = Guard::start();
+    let shall_restart = shared::locked(|state| state.header.fetcher.shall_restart);
+    let safe_until = match rest {
+        // Asked for while there was no fetcher.
+        Some(_) if shall_restart == Some(true) => {
+            guard.forget();
+            0
+        }
+        Some(rest) => now + ticks(Duration::from_secs_f64(rest)),
+        None => 0,
+    };
     shared::locked(|state| {
+        state.header.fetcher.shall_restart = false;
+        state.header.fetcher.safe_until = safe_until;
         for source in state.table.sources.iter_mut() {
             source.abandon(now);
         }
         databases::request(&mut state.header.databases, CATALOG);
     });
     match UnixStream::pair() {
-        Ok((ours, theirs)) => Fetcher::new(ours, theirs).run(),
+        Ok((ours, theirs)) => Fetcher::new(ours, theirs, guard, safe_until).run(),
         Err(error) => warning!("pg_third_party_auth: the fetcher cannot start: {error}"),
     }
     // SAFETY: ends this process in PostgreSQL's way; nothing here has to be dropped.
@@ -88,11 +105,12 @@ pub extern "C-unwind" fn third_party_auth_fetcher(_argument: pg_sys::Datum) {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn on_exit(_code: i32, _argument: pg_sys::Datum) {
+    guard::unmark();
     shared::dismiss_fetcher();
 }
 
 impl Fetcher {
-    fn new(ours: UnixStream, theirs: UnixStream) -> Self {
+    fn new(ours: UnixStream, theirs: UnixStream, guard: Guard, safe_until: Ticks) -> Self {
         // A bell that cannot ring for being full has rung.
         let _ = ours.set_nonblocking(true);
         let _ = theirs.set_nonblocking(true);
@@ -102,7 +120,10 @@ impl Fetcher {
                 bell: theirs,
             }),
             bell: ours,
-            in_flight: 0,
+            guard,
+            safe_until,
+            asked: Vec::new(),
+            title: String::new(),
             sync: None,
             // SAFETY: reads shared state.
             was_in_recovery: unsafe { pg_sys::RecoveryInProgress() },
@@ -112,14 +133,28 @@ impl Fetcher {
 
     fn run(mut self) {
         while !BackgroundWorker::sigterm_received() {
+            #[cfg(feature = "pg_test")]
+            super::inject::fault();
             if BackgroundWorker::sighup_received() {
                 // SAFETY: on the main thread, outside any transaction.
                 unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
             }
             let now = clock::ticks();
-            shared::locked(|state| state.header.fetcher.heartbeat = now);
+            let shall_restart = shared::locked(|state| {
+                state.header.fetcher.heartbeat = now;
+                state.header.fetcher.shall_restart
+            });
+            if shall_restart == Some(true) {
+                log!(
+                    "pg_third_party_auth: the fetcher ends and comes back, as restart_worker() asks"
+                );
+                self.guard.forget();
+                shared::locked(|state| state.header.fetcher.shall_restart = false);
+                return;
+            }
             self.look_after_sync(now);
             self.collect(now);
+            self.leave_safe_mode(now);
             // SAFETY: reads shared state.
             let in_recovery = unsafe { pg_sys::RecoveryInProgress() };
             if self.was_in_recovery && !in_recovery {
@@ -134,10 +169,34 @@ impl Fetcher {
                 if shared::locked(|state| state.table.drop_gone(now)) == Some(true) {
                     shared::announce();
                 }
-                self.start_fetches(now);
+                if self.safe_until == 0 {
+                    self.start_fetches(now);
+                }
                 self.start_sync(now, in_recovery);
             }
+            self.show();
             self.wait();
+        }
+    }
+
+    fn leave_safe_mode(&mut self, now: Ticks) {
+        if self.safe_until != 0 && now >= self.safe_until {
+            self.safe_until = 0;
+            shared::locked(|state| state.header.fetcher.safe_until = 0);
+            log!("pg_third_party_auth: the safe mode is over, keys are fetched again");
+        }
+    }
+
+    /// What `ps` shows.
+    fn show(&mut self) {
+        let title = match self.asked.len() {
+            0 if self.safe_until != 0 => "in safe mode".to_owned(),
+            0 => "idle".to_owned(),
+            count => format!("fetching {count}"),
+        };
+        if title != self.title {
+            set_title(&title);
+            self.title = title;
         }
     }
 
@@ -164,7 +223,7 @@ impl Fetcher {
     }
 
     fn start_fetches(&mut self, now: Ticks) {
-        while self.in_flight < THREADS {
+        while self.asked.len() < THREADS {
             let unix = clock::unix_time();
             let begun = shared::locked(|state| {
                 let sources = &state.table.sources;
@@ -198,9 +257,13 @@ impl Fetcher {
                 let _ = (&mailbox.bell).write(&[1]);
             }
         };
+        // Before anything is read that somebody else has written.
+        self.asked.push(address.clone());
+        self.guard.mark(&self.asked);
         match spawn_without_signals(job) {
-            Ok(()) => self.in_flight += 1,
+            Ok(()) => {}
             Err(error) => {
+                self.answered(&address);
                 let why = format!("no thread could be started: {error}");
                 let hint = "Look at the limits of processes and threads of the server's user.";
                 self.failed(&address, now, &why, hint);
@@ -208,10 +271,17 @@ impl Fetcher {
         }
     }
 
+    /// Nothing of this address' answer is left to be read.
+    fn answered(&mut self, address: &KeyAddress) {
+        if let Some(position) = self.asked.iter().position(|asked| asked == address) {
+            self.asked.swap_remove(position);
+        }
+        self.guard.mark(&self.asked);
+    }
+
     fn collect(&mut self, now: Ticks) {
         let finished = std::mem::take(&mut *self.mailbox.finished.lock());
         for Finished { address, outcome } in finished {
-            self.in_flight = self.in_flight.saturating_sub(1);
             shared::locked(|state| {
                 if state.table.find(&address).is_none() {
                     state.table.end_unwanted(&address, now);
@@ -221,6 +291,7 @@ impl Fetcher {
                 Ok(outcome) => self.succeeded(&address, now, outcome),
                 Err(error) => self.failed(&address, now, &error.to_string(), error.hint()),
             }
+            self.answered(&address);
         }
     }
 
@@ -236,9 +307,9 @@ impl Fetcher {
                 shared::locked(|state| {
                     let position = state.table.find(address)?;
                     let source = &mut state.table.sources[position];
-                    let recovered = source.failures;
+                    let failed = (source.failures, source.failing_for(now));
                     source.succeed(now, unix, next);
-                    Some((Ok(false), recovered))
+                    Some((Ok(None), failed))
                 })
             }
             Outcome::Keys {
@@ -261,9 +332,10 @@ impl Fetcher {
                 let jwks_uri = Text::cut(&jwks_uri);
                 shared::locked(|state| {
                     let position = state.table.find(address)?;
+                    let difference = state.table.difference(position, &records);
                     let published = state.table.publish(position, &records, now, grace);
                     let source = &mut state.table.sources[position];
-                    let recovered = source.failures;
+                    let failed = (source.failures, source.failing_for(now));
                     if published.is_ok() {
                         if published == Ok(true) {
                             source.cancel_follow_up();
@@ -274,18 +346,24 @@ impl Fetcher {
                         source.validators_of = validators.source;
                         source.jwks_uri = jwks_uri;
                     }
-                    Some((published, recovered))
+                    let published = published.map(|changed| changed.then_some(difference));
+                    Some((published, failed))
                 })
             }
         };
         match published.flatten() {
-            Some((Ok(changed), failures)) => {
+            Some((Ok(changed), (failures, time))) => {
                 let url = address.url();
                 if failures > 0 {
-                    log!("pg_third_party_auth: {url} answers again after {failures} failures");
+                    let seconds = time / 1000;
+                    log!(
+                        "pg_third_party_auth: {url} answers again after {failures} failures in {seconds} s"
+                    );
                 }
-                if changed {
-                    log!("pg_third_party_auth: the keys of {url} have changed");
+                if let Some(Difference { added, withdrawn }) = changed {
+                    log!(
+                        "pg_third_party_auth: the keys of {url} have changed: {added} added, {withdrawn} withdrawn"
+                    );
                 }
                 shared::announce();
             }
@@ -301,16 +379,14 @@ impl Fetcher {
     fn failed(&mut self, address: &KeyAddress, now: Ticks, why: &str, hint: &str) {
         let jitter = self.jitter();
         let unix = clock::unix_time();
-        let failures = shared::locked(|state| {
+        let mentioned = shared::locked(|state| {
             let position = state.table.find(address)?;
             let source = &mut state.table.sources[position];
             let next = ticks(schedule::back_off(source.failures + 1, jitter));
             source.fail(now, unix, next, why, hint);
-            Some(source.failures)
+            source.mention_failure(now).then_some(source.failures)
         });
-        if let Some(failures) = failures.flatten()
-            && (failures == 1 || failures % REMINDER == 0)
-        {
+        if let Some(failures) = mentioned.flatten() {
             warning!(
                 "pg_third_party_auth: the keys of {} cannot be fetched ({failures}): {why}. {hint}",
                 address.url()
@@ -332,6 +408,9 @@ impl Fetcher {
                     databases::request(&mut state.header.databases, database);
                 }
                 after = database;
+            }
+            if state.table.has_room(now) {
+                databases::request_crowded(&mut state.header.databases);
             }
             let next = databases::next(&state.header.databases, now)?;
             databases::begin(&mut state.header.databases, next, now);

@@ -6,6 +6,9 @@
 //!   shared memory and keys into the table.
 
 pub mod fetcher;
+mod guard;
+#[cfg(feature = "pg_test")]
+mod inject;
 pub mod sync;
 
 use super::{settings, version};
@@ -14,6 +17,7 @@ use pgrx::bgworkers::{
     DynamicBackgroundWorkerLoadError,
 };
 use pgrx::{IntoDatum, pg_sys};
+use std::ffi::CString;
 use std::time::Duration;
 
 const LIBRARY: &str = "pg_third_party_auth";
@@ -36,6 +40,15 @@ pub fn register() {
         .set_start_time(BgWorkerStartTime::ConsistentState)
         .set_restart_time(Some(RESTART_AFTER))
         .load();
+}
+
+/// What `ps` shows of this process after its name.
+fn set_title(title: &str) {
+    // A NUL cannot be shown.
+    if let Ok(title) = CString::new(title) {
+        // SAFETY: the text is copied.
+        unsafe { pg_sys::set_ps_display(title.as_ptr()) };
+    }
 }
 
 /// Lets SIGTERM end this process at its next check for interrupts, as in a backend. pgrx's own handler

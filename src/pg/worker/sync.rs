@@ -3,7 +3,7 @@
 //! An error ends the process (exit 1); the fetcher tries again later. One without a database lists
 //! the databases of the cluster instead.
 
-use super::super::{catalog, clock, postgrest, registry, shared};
+use super::super::{catalog, clock, postgrest, registry, shared, stats};
 use crate::cache::databases::{self, CATALOG};
 use crate::cache::record::Record;
 use crate::cache::source::Source;
@@ -14,6 +14,8 @@ use pgrx::datum::{DatumWithOid, JsonString};
 use pgrx::spi::Spi;
 use pgrx::{FromDatum, JsonB, pg_guard, pg_sys};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
+use std::ffi::CStr;
 use std::ptr;
 
 /// The main function of a sync worker. Its argument is the database's OID, or 0.
@@ -36,6 +38,7 @@ pub extern "C-unwind" fn third_party_auth_sync(argument: pg_sys::Datum) {
 
 fn list_databases() {
     BackgroundWorker::connect_worker_to_spi_by_oid(None, None);
+    super::set_title("list of databases");
     let present = transaction(|| {
         // SAFETY: a scan of a shared catalog inside a transaction; each tuple is a pg_database row.
         unsafe {
@@ -66,7 +69,7 @@ fn list_databases() {
         }
     });
     let now = clock::ticks();
-    shared::locked(|state| {
+    let left_out = shared::locked(|state| {
         let mut after = 0;
         while let Some(database) = state.table.next_database(after) {
             if !present.contains(&database) {
@@ -76,13 +79,23 @@ fn list_databases() {
         }
         let known = &mut state.header.databases;
         databases::retain(known, &present);
+        let mut left_out = 0;
         for &database in &present {
-            if !databases::is_known(known, database) {
-                databases::request(known, database);
+            if !databases::is_known(known, database) && !databases::request(known, database) {
+                left_out += 1;
             }
         }
         databases::succeed(known, CATALOG, true, now);
+        let before = std::mem::replace(&mut state.header.left_out, left_out);
+        (before == 0).then_some(left_out)
     });
+    if let Some(left_out) = left_out.flatten().filter(|&count| count > 0) {
+        pgrx::warning!(
+            "pg_third_party_auth: there is no room for {left_out} of the databases: each of them is looked at \
+             when others turn out to be without the extension, or when it needs a key"
+        );
+    }
+    stats::retain(|row| present.contains(&row.database()));
 }
 
 /// A table row to be written.
@@ -103,6 +116,7 @@ struct Carried {
 fn synchronise(database: u32) {
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(database)), None);
     let written = transaction(|| {
+        show(database);
         catalog::Table::Provider.oid()?;
         Some(carry(database))
     });
@@ -123,19 +137,49 @@ fn synchronise(database: u32) {
         }
         databases::succeed(&mut state.header.databases, database, has_extension, now);
     });
+    if !has_extension {
+        stats::retain(|row| !row.is_of(database));
+    }
     // Statements may wait for a provider of this database to get its slot.
     shared::announce();
+}
+
+/// What `ps` shows.
+fn show(database: u32) {
+    // SAFETY: inside a transaction; NULL or a text in its memory.
+    let name = unsafe {
+        let name = pg_sys::get_database_name(pg_sys::Oid::from(database));
+        (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned())
+    };
+    super::set_title(&name.unwrap_or_default());
 }
 
 /// Rows into shared memory, keys into the table.
 fn carry(database: u32) -> Carried {
     let loaded = match registry::current() {
         Ok(loaded) => loaded,
-        Err(undecided) => pgrx::error!("pg_third_party_auth: {}", undecided.message_and_hint().0),
+        Err(undecided) => pgrx::error!(
+            "pg_third_party_auth: the providers cannot be read: {}",
+            undecided.message_and_hint().0
+        ),
     };
     let wanted = registry::wanted_addresses(&loaded);
     let now = clock::ticks();
-    shared::locked(|state| state.table.subscribe(database, &wanted, now));
+    shared::locked(|state| {
+        let refused = state.table.subscribe(database, &wanted, now);
+        if refused > 0 && !state.table.has_room(now) {
+            databases::crowd_out(&mut state.header.databases, database);
+        }
+    });
+    let names: HashSet<&str> = loaded
+        .registry
+        .providers
+        .iter()
+        .map(|provider| provider.name.as_str())
+        .collect();
+    stats::retain(|row| {
+        !row.is_of(database) || row.provider().is_none_or(|name| names.contains(name))
+    });
     // SAFETY: reads shared state.
     if unsafe { pg_sys::RecoveryInProgress() } {
         return Carried {

@@ -9,6 +9,7 @@
 \d third_party_auth.status
 \d third_party_auth.signing_key
 \d third_party_auth.worker
+\d third_party_auth.stats
 
 -- What pg_dump keeps: what is configured. Keys are fetched again.
 select extname, extconfig::regclass[], extrelocatable from pg_extension where extname = 'pg_third_party_auth';

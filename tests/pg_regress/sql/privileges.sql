@@ -21,6 +21,10 @@ select * from third_party_auth.signing_key;
 \echo :SQLSTATE
 select * from third_party_auth.worker;
 \echo :SQLSTATE
+select * from third_party_auth.stats;
+\echo :SQLSTATE
+select third_party_auth.restart_worker();
+\echo :SQLSTATE
 select * from third_party_auth.provider;
 \echo :SQLSTATE
 select * from third_party_auth.provider_state;

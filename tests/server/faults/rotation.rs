@@ -1,0 +1,158 @@
+//! Keys that come, change and go.
+
+use crate::invariants::Invariants;
+use crate::load::{Expected, Load, Pool};
+use crate::setting::{Setting, Signer, refusal, text, verify};
+use std::time::{Duration, Instant};
+
+/// Sessions that never wait together for one key in such number that one is sent away.
+const FEW: u64 = 4;
+
+/// Answers after which every session has asked about every token.
+const ROUND: u64 = 200;
+
+#[test]
+fn f13_an_announced_rotation_causes_no_error() {
+    let setting = Setting::with("announced", &["third_party_auth.refresh_interval = '2 s'"]);
+    let invariants = Invariants::of(&setting.cluster);
+    let (old, new) = (Signer::new("old"), Signer::new("new"));
+    setting.idp.publish(vec![old.jwk()]);
+    let mut client = setting.cluster.superuser();
+    setting.register(&mut client);
+    let pool = Pool::new();
+    pool.add(setting.token(&old), Expected::Valid);
+    let load = Load::start(setting.cluster.config("postgres", "postgres"), 16, &pool);
+    load.answers_more(ROUND);
+
+    setting.idp.publish(vec![old.jwk(), new.jwk()]);
+    let count = "SELECT key_count::text FROM third_party_auth.status";
+    setting.cluster.eventually("the new key is known", || {
+        text(&mut client, count).as_deref() == Some("2")
+    });
+    pool.add(setting.token(&new), Expected::Valid);
+    load.answers_more(ROUND);
+    // Nobody has asked for it: the schedule brought it.
+    load.stop().assert_only(&[]);
+    assert_eq!(setting.idp.fetches(), 2);
+    invariants.hold(&setting.cluster, 0);
+}
+
+#[test]
+fn f14_in_an_unannounced_rotation_under_load_tokens_of_either_key_verify() {
+    let setting = Setting::new("unannounced");
+    let invariants = Invariants::of(&setting.cluster);
+    let mut keys = vec![Signer::new("key 0")];
+    setting.idp.publish(vec![keys[0].jwk()]);
+    setting.register(&mut setting.cluster.superuser());
+    let pool = Pool::new();
+    pool.add(setting.token(&keys[0]), Expected::Valid);
+    let load = Load::start(setting.cluster.config("postgres", "postgres"), FEW, &pool);
+    for rotation in 1..=2 {
+        load.answers_more(ROUND);
+        let before = setting.idp.fetches();
+        keys.push(Signer::new(&format!("key {rotation}")));
+        // The old key is not published any more from the moment that the new one is.
+        setting.idp.publish(vec![keys[rotation].jwk()]);
+        pool.add(setting.token(&keys[rotation]), Expected::Valid);
+        load.answers_more(ROUND);
+        let fetches = setting.idp.fetches() - before;
+        assert!((1..=2).contains(&fetches), "{fetches} fetches");
+    }
+    let tally = load.stop();
+    tally.assert_only(&[]);
+    // Nobody waited for more than two fetches, which take milliseconds.
+    let longest = tally.latencies.iter().max().copied().unwrap_or_default();
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    invariants.hold(&setting.cluster, 0);
+}
+
+#[test]
+fn f14_more_sessions_than_may_wait_are_told_to_try_again_and_never_that_a_token_is_bad() {
+    let setting = Setting::new("many");
+    let invariants = Invariants::of(&setting.cluster);
+    let (old, new) = (Signer::new("old"), Signer::new("new"));
+    setting.idp.publish(vec![old.jwk()]);
+    setting.register(&mut setting.cluster.superuser());
+    let pool = Pool::new();
+    pool.add(setting.token(&old), Expected::Valid);
+    let load = Load::start(setting.cluster.config("postgres", "postgres"), 32, &pool);
+    load.answers_more(ROUND);
+    let fetches = setting.idp.fetches();
+    setting.idp.publish(vec![new.jwk()]);
+    pool.add(setting.token(&new), Expected::Valid);
+    let (mut client, token) = (setting.cluster.superuser(), setting.token(&new));
+    setting.cluster.eventually("the new key is accepted", || {
+        verify(&mut client, &token).is_ok()
+    });
+    // Those that were asking at that moment have their answers too.
+    load.answers_more(ROUND);
+    load.take().assert_only(&["58000 too_many_waiters"]);
+    load.answers_more(ROUND);
+    load.stop().assert_only(&[]);
+    let fetches = setting.idp.fetches() - fetches;
+    assert!((1..=2).contains(&fetches), "{fetches} fetches");
+    invariants.hold(&setting.cluster, 0);
+}
+
+#[test]
+fn f15_a_key_that_is_withdrawn_is_refused_after_the_interval_and_its_grace() {
+    let (interval, grace) = (Duration::from_secs(2), Duration::from_secs(1));
+    let conf = [
+        "third_party_auth.refresh_interval = '2 s'",
+        "third_party_auth.removed_key_grace = '1 s'",
+    ];
+    let setting = Setting::with("withdrawn", &conf);
+    let invariants = Invariants::of(&setting.cluster);
+    let (old, new) = (Signer::new("old"), Signer::new("new"));
+    setting.idp.publish(vec![old.jwk(), new.jwk()]);
+    let mut client = setting.cluster.superuser();
+    setting.register(&mut client);
+    let pool = Pool::new();
+    pool.add(setting.token(&new), Expected::Valid);
+    let withdrawn = pool.add(setting.token(&old), Expected::Valid);
+    let load = Load::start(setting.cluster.config("postgres", "postgres"), FEW, &pool);
+    load.answers_more(ROUND);
+
+    let (start, fetches) = (Instant::now(), setting.idp.fetches());
+    withdrawn.expect(Expected::Either);
+    setting.idp.publish(vec![new.jwk()]);
+    let token = setting.token(&old);
+    setting.cluster.eventually("the key is refused", || {
+        verify(&mut client, &token).is_err()
+    });
+    let took = start.elapsed();
+    // The grace begins when the fetcher has seen it, which looks every second.
+    assert!(took < interval + grace + Duration::from_secs(2), "{took:?}");
+    assert!(took > grace, "{took:?}");
+    assert!(setting.idp.fetches() > fetches);
+    // From now on nobody accepts it, whatever they had cached.
+    withdrawn.expect(Expected::Refused);
+    load.answers_more(ROUND);
+    assert_eq!(refusal(&mut client, &token), "28000 unknown_key");
+    load.stop()
+        .assert_only(&["58000 too_many_waiters", "58000 budget_spent"]);
+    invariants.hold(&setting.cluster, 0);
+}
+
+#[test]
+fn f16_new_material_under_an_old_key_id_is_picked_up_by_one_fetch() {
+    let setting = Setting::new("material");
+    let invariants = Invariants::of(&setting.cluster);
+    let mut client = setting.cluster.superuser();
+    let (old, new) = (Signer::new("same"), Signer::new("same"));
+    setting.idp.publish(vec![old.jwk()]);
+    setting.register(&mut client);
+    let before = setting.token(&old);
+    assert_eq!(verify(&mut client, &before).unwrap(), "ada");
+    setting.idp.publish(vec![new.jwk()]);
+    assert_eq!(verify(&mut client, &setting.token(&new)).unwrap(), "ada");
+    assert_eq!(setting.idp.fetches(), 2);
+    // It stands in the place of the old one, without grace, for every session.
+    let forged = setting.token(&Signer::new("same"));
+    for mut session in [client, setting.cluster.superuser()] {
+        for token in [&before, &forged] {
+            assert_eq!(refusal(&mut session, token), "28000 bad_signature");
+        }
+    }
+    invariants.hold(&setting.cluster, 0);
+}

@@ -66,7 +66,8 @@ download() {
     apt-get "${options[@]}" update ||
         fail "apt does not get the list of sources of Debian $SUITE. If it misses a key: upgrade debian-archive-keyring."
     (cd "$work/source" && apt-get "${options[@]}" source --download-only --tar-only \
-        "postgresql-$PG" pgtap)
+        "postgresql-$PG" pgtap) ||
+        fail "apt does not get the sources of PostgreSQL $PG and pgTAP from Debian $SUITE."
 }
 
 mirrors_of_debian() {

@@ -11,7 +11,7 @@
 #   pkg-config, libssl-dev             cargo-pgrx
 #   postgresql-15, …-server-dev-15     the server, pg_regress and the headers
 #   postgresql-15-pgtap                the example of a test of policies in docs/testing.md
-#   postgresql-15-cron                 jobs on guarded tables
+#   postgresql-15-cron                 jobs on guarded tables (not with another PostgreSQL)
 #   pgbouncer                          the pooler that tests put in front of servers of theirs
 #   faketime                           its library: tests of clocks that jump
 PACKAGES=(gcc libc6-dev libclang-dev libssl-dev pkg-config)

@@ -17,6 +17,10 @@ const JOBS: &str = "
 ";
 
 #[test]
+#[cfg_attr(
+    not(feature = "pg15"),
+    ignore = "there is a pg_cron for PostgreSQL 15 only"
+)]
 fn jobs_of_pg_cron_need_a_role_that_guards_do_not_bind() {
     let conf = [
         "shared_preload_libraries = 'pg_cron, pg_third_party_auth'",

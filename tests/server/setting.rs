@@ -224,6 +224,13 @@ pub fn verify(client: &mut Client, token: &str) -> Result<String, Error> {
     client.query_one(query, &[&token]).map(|row| row.get(0))
 }
 
+/// PostgreSQL's `server_version_num`: 180006 is 18.6.
+pub fn server_version(client: &mut Client) -> u32 {
+    let version = text(client, "SELECT current_setting('server_version_num')");
+    let version = version.expect("a version");
+    version.parse().expect("a number")
+}
+
 /// Makes a session run its queries in parallel workers. The setting's name depends on the version of
 /// PostgreSQL.
 pub const IN_PARALLEL: &str = "SELECT set_config(name, 'on', false) FROM pg_settings \

@@ -1,14 +1,13 @@
 //! Whoever looks at a session that waits sees for what.
 
-use crate::setting::{Setting, Signer, text, verify};
+use crate::setting::{Setting, Signer, server_version, text, verify};
 use crate::support::Behaviour;
 use postgres::{Client, NoTls};
 use std::thread;
 
 /// Before PostgreSQL 17 the waits of extensions have no names.
 fn is_named(client: &mut Client) -> bool {
-    let version = text(client, "SELECT current_setting('server_version_num')");
-    version.unwrap().parse::<u32>().unwrap() >= 170_000
+    server_version(client) >= 170_000
 }
 
 /// Waits until a session that verifies this token is seen to wait, and cancels it. Its wait event.

@@ -5,7 +5,7 @@
 //! written stops nothing: the guard is then not there, and the log says so.
 
 use crate::fetch::guard::{self, History, MAX_TEXT_BYTES, Start};
-use crate::pg::clock;
+use crate::pg::{clock, version};
 use crate::provider::KeyAddress;
 use pgrx::{log, pg_sys, warning};
 use std::ffi::CStr;
@@ -133,12 +133,7 @@ fn say(start: Start, asked: &str) -> Option<f64> {
 /// SIGQUIT: it did not crash itself.
 fn die_without_blame() {
     // SAFETY: the handler calls only what a signal handler may.
-    unsafe {
-        #[cfg(not(feature = "pg18"))]
-        pg_sys::pqsignal(pg_sys::SIGQUIT as i32, Some(on_quit));
-        #[cfg(feature = "pg18")]
-        pg_sys::pqsignal_be(pg_sys::SIGQUIT as i32, Some(on_quit));
-    }
+    unsafe { version::handle_signal(pg_sys::SIGQUIT as i32, on_quit) };
 }
 
 /// As PostgreSQL's own handler for this signal, after the mark is gone. Not guarded: nothing in it panics.

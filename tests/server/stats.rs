@@ -115,6 +115,8 @@ fn each_database_has_counts_of_its_own_and_they_go_with_what_they_are_of() {
     verify(&mut first, &other.token(&claims)).unwrap();
     first.batch_execute("ROLLBACK").unwrap();
     assert_eq!(stats(&mut first), both);
+    assert_eq!(refusal(&mut first, &token), "58000 keys_not_fetched");
+    assert_eq!(stats(&mut first), both.replace("fetched 1", "fetched 2"));
     first
         .batch_execute("SELECT third_party_auth.remove_provider('idp')")
         .unwrap();

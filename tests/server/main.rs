@@ -42,8 +42,6 @@ mod guards;
 /// Jobs of pg_cron on guarded tables.
 #[cfg(feature = "pg15")]
 mod jobs;
-/// Keys outlive crashes, restarts and the loss of the network; standbys have them.
-mod keys_survive;
 /// For how long a token is the request's.
 mod lifetime;
 /// However much is asked of the server, a provider is asked rarely, and nobody else waits.

@@ -124,6 +124,24 @@ fn what_a_dead_fetcher_left_behind_counts_as_failed() {
 }
 
 #[test]
+fn a_shorter_interval_counts_for_the_fetch_that_is_planned() {
+    let mut source = Source::new(&address(1), 0).unwrap();
+    source.begin(0, 0.0);
+    // What failed keeps its back-off.
+    source.fail(0, 0.0, 300_000, "why", "hint");
+    source.hasten(0, 0.0, 2_000);
+    assert!(!source.is_due(2_000));
+    source.begin(0, 0.0);
+    source.succeed(0, 0.0, 600_000);
+    source.hasten(1_000, 1.0, 1_000_000);
+    assert!(!source.is_due(599_999));
+    source.hasten(1_000, 1.0, 2_000);
+    assert!(!source.is_due(2_999));
+    assert!(source.is_due(3_000));
+    assert_eq!(source.next_refresh_at, 3.0);
+}
+
+#[test]
 fn a_hanging_address_does_not_go_before_one_that_was_never_fetched() {
     let mut hanging = Source::new(&address(1), 1_000).unwrap();
     hanging.begin(1_000, 1.0);

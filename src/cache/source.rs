@@ -301,6 +301,15 @@ impl Source {
         self.last_hint = Text::cut(hint);
     }
 
+    /// The interval may have become shorter: keys that are confirmed are fetched again after `longest` at
+    /// the latest.
+    pub fn hasten(&mut self, now: Ticks, unix: UnixTime, longest: Ticks) {
+        if self.last_outcome == 1 && self.due_at > now + longest {
+            self.due_at = now + longest;
+            self.next_refresh_at = unix + longest as f64 / 1000.0;
+        }
+    }
+
     /// A fetcher that died left its fetches behind: they count as failed, without a change of plan.
     pub fn abandon(&mut self, now: Ticks) {
         if self.in_flight != 0 {

@@ -116,6 +116,7 @@ impl Fetcher {
             if BackgroundWorker::sighup_received() {
                 // SAFETY: on the main thread, outside any transaction.
                 unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
+                hasten(clock::ticks());
             }
             let now = clock::ticks();
             shared::locked(|state| state.header.fetcher.heartbeat = now);
@@ -227,8 +228,7 @@ impl Fetcher {
 
     fn succeeded(&mut self, address: &KeyAddress, now: Ticks, outcome: Outcome) {
         let jitter = self.jitter();
-        // Keys have to be confirmed well before they are too old to be trusted.
-        let interval = settings::refresh_interval().min(settings::max_stale() / 2);
+        let interval = interval();
         let next = |max_age| ticks(schedule::next_refresh(interval, max_age, jitter));
         let unix = clock::unix_time();
         let published = match outcome {
@@ -390,6 +390,22 @@ impl Fetcher {
         self.random ^= self.random << 17;
         (self.random >> 11) as f64 / (1u64 << 53) as f64
     }
+}
+
+/// The longest time between two fetches: keys have to be confirmed well before they are too old to be
+/// trusted.
+fn interval() -> Duration {
+    settings::refresh_interval().min(settings::max_stale() / 2)
+}
+
+/// A changed interval counts for the fetches that are planned already.
+fn hasten(now: Ticks) {
+    let (unix, longest) = (clock::unix_time(), ticks(interval()));
+    shared::locked(|state| {
+        for source in state.table.sources.iter_mut() {
+            source.hasten(now, unix, longest);
+        }
+    });
 }
 
 fn ticks(duration: Duration) -> Ticks {

@@ -134,9 +134,7 @@ fn look_up(
         problem,
     };
     let deadline = Instant::now() + patience;
-    let slot = lookups
-        .enter(host, deadline)
-        .ok_or_else(|| failed("too many lookups are still under way"))?;
+    let slot = lookups.enter(host, deadline).map_err(failed)?;
     let (sender, receiver) = sync_channel(1);
     let (lookup, name) = (Arc::clone(lookup), host.to_owned());
     thread::Builder::new()
@@ -172,24 +170,24 @@ impl Lookups {
         }
     }
 
-    /// A place among the lookups, or none before the deadline.
-    fn enter(&'static self, name: &str, deadline: Instant) -> Option<Slot> {
+    /// A place among the lookups, or why there is none before the deadline.
+    fn enter(&'static self, name: &str, deadline: Instant) -> Result<Slot, &'static str> {
         let mut names = self.names.lock();
         loop {
             let same = names.iter().find(|(own, _)| own == name);
             if same.is_some_and(|(_, is_given_up)| *is_given_up) {
-                return None;
+                return Err("no name server has answered an earlier lookup yet");
             }
             if same.is_none() && names.len() < MAX_LOOKUPS {
                 break;
             }
             if Instant::now() >= deadline {
-                return None;
+                return Err("too many lookups are still under way");
             }
             self.ended.wait_until(&mut names, deadline);
         }
         names.push((name.to_owned(), false));
-        Some(Slot {
+        Ok(Slot {
             lookups: self,
             name: name.to_owned(),
         })
@@ -334,7 +332,7 @@ mod tests {
         let started = Instant::now();
         for _ in 0..MAX_LOOKUPS {
             let error = look_up(&OWN, &stuck, "slow.example", 1, ample).unwrap_err();
-            assert!(error.to_string().contains("still under way"), "{error}");
+            assert!(error.to_string().contains("earlier lookup"), "{error}");
         }
         assert!(started.elapsed() < ample / 2);
         let done: Lookup = Arc::new(|_, _| Ok(Vec::new()));

@@ -1,13 +1,8 @@
 //! However many tokens, sessions and databases there are, an identity provider is asked rarely.
 
-use crate::cluster::Cluster;
-use crate::setting::{
-    Setting, Signer, add_direct, add_oidc, another_idp, claims, create_extension, failure, refusal,
-    text, verify,
-};
+use crate::setting::{Setting, Signer, refusal, text, verify};
 use crate::support::Behaviour;
 use postgres::{Client, NoTls};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -177,87 +172,4 @@ fn databases_that_share_a_provider_share_its_fetches() {
     drop(first);
     second.batch_execute("DROP DATABASE postgres").unwrap();
     assert_eq!(verify(&mut second, &setting.token(&new)).unwrap(), "ada");
-}
-
-#[test]
-fn databases_are_created_and_dropped_while_a_provider_hangs() {
-    let setting = Setting::new("hanging");
-    let mut client = setting.cluster.superuser();
-    client.batch_execute("CREATE DATABASE app").unwrap();
-    let mut app = setting.cluster.connect("postgres", "app");
-    app.batch_execute("CREATE EXTENSION pg_third_party_auth")
-        .unwrap();
-    setting.idp.behave(Behaviour::TlsStall);
-    app.batch_execute(&add_oidc("idp", &setting.idp.issuer()))
-        .unwrap();
-    drop(app);
-    setting
-        .cluster
-        .eventually("the provider is being asked", || {
-            setting.idp.connections() > 0
-        });
-    let start = Instant::now();
-    client
-        .batch_execute("CREATE DATABASE copy TEMPLATE app")
-        .unwrap();
-    client.batch_execute("DROP DATABASE app").unwrap();
-    // The provider is given up after http_timeout, which is 5 s.
-    assert!(
-        start.elapsed() < Duration::from_secs(4),
-        "{:?}",
-        start.elapsed()
-    );
-}
-
-#[test]
-fn a_provider_beyond_max_providers_is_registered_with_a_warning() {
-    let authority = crate::support::Authority::new();
-    let [ca_file, networks] = crate::setting::trust(&authority);
-    let cluster = Cluster::start(
-        "slots",
-        &["third_party_auth.max_providers = 1", &ca_file, &networks],
-    );
-    let warnings = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&warnings);
-    let mut config = cluster.config("postgres", "postgres");
-    config.notice_callback(move |notice| noted.lock().unwrap().push(format!("{notice:?}")));
-    let mut client: Client = config.connect(NoTls).unwrap();
-    create_extension(&mut client);
-    let (first, second) = (another_idp(&authority), another_idp(&authority));
-    let signer = Signer::new("one");
-    for idp in [&first, &second] {
-        idp.publish(vec![signer.jwk()]);
-    }
-    client
-        .batch_execute(&add_oidc("first", &first.issuer()))
-        .unwrap();
-    assert_eq!(
-        verify(&mut client, &signer.token(&claims(&first.issuer()))).unwrap(),
-        "ada"
-    );
-    assert_eq!(warnings.lock().unwrap().len(), 0, "{warnings:?}");
-    client
-        .batch_execute(&add_direct("second", &second.issuer(), &second.jwks_uri()))
-        .unwrap();
-    let told = warnings.lock().unwrap().join(" ");
-    assert!(told.contains("max_providers"), "{told}");
-    let refresh = client.query("SELECT * FROM third_party_auth.refresh('second')", &[]);
-    assert_eq!(failure(refresh).0, "53400");
-    let token = signer.token(&claims(&second.issuer()));
-    assert_eq!(refusal(&mut client, &token), "58000 keys_not_fetched");
-    let problem = "SELECT problem FROM third_party_auth.status WHERE provider = 'second'";
-    assert!(
-        text(&mut client, problem)
-            .unwrap()
-            .contains("max_providers")
-    );
-    assert_eq!(second.connections(), 0);
-
-    // Its place becomes free with the first one's removal.
-    client
-        .batch_execute("SELECT third_party_auth.remove_provider('first')")
-        .unwrap();
-    cluster.eventually("the second is fetched", || {
-        verify(&mut client, &token).is_ok()
-    });
 }

@@ -39,8 +39,6 @@ mod direct;
 mod documents;
 /// Guards outlive dumps and restores, and no table slips past them.
 mod guards;
-/// Keys outlive crashes, restarts and the loss of the network; standbys have them.
-mod keys_survive;
 /// For how long a token is the request's.
 mod lifetime;
 /// However much is asked of the server, a provider is asked rarely, and nobody else waits.

@@ -49,6 +49,13 @@ impl Cluster {
 
     /// The same in an environment with these variables.
     pub fn start_in(name: &str, conf: &[&str], environment: &[(&str, &str)]) -> Cluster {
+        let cluster = Cluster::made(name, conf, environment);
+        cluster.start_again();
+        cluster
+    }
+
+    /// The same, not started.
+    pub fn made(name: &str, conf: &[&str], environment: &[(&str, &str)]) -> Cluster {
         let mut cluster = Cluster::in_new_directory(name);
         let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
         cluster.environment = environment.iter().map(owned).collect();
@@ -58,7 +65,6 @@ impl Cluster {
         let ours = [preload.as_str(), "port = 5432", "fsync = off", "jit = off"];
         cluster.configure(&ours);
         cluster.configure(conf);
-        cluster.start_again();
         cluster
     }
 

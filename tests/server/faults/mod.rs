@@ -11,10 +11,16 @@
 //! - [`clock`]: settings that change, clocks that jump
 //! - [`replication`]: logical replication, snapshots, cursors
 
+mod clock;
+mod databases;
+mod dumps;
 mod flood;
 mod process;
 mod provider;
+mod replication;
+mod resources;
 mod rotation;
+mod standby;
 
 use crate::cluster::Cluster;
 use crate::load::{Case, Expected, Pool};
@@ -72,4 +78,27 @@ fn fetcher(cluster: &Cluster, client: &mut Client) -> i32 {
         pid.is_some()
     });
     pid.and_then(|pid| pid.parse().ok()).expect("a number")
+}
+
+/// The text of the modules of this folder.
+const MODULES: [&str; 10] = [
+    include_str!("clock.rs"),
+    include_str!("databases.rs"),
+    include_str!("dumps.rs"),
+    include_str!("flood.rs"),
+    include_str!("process.rs"),
+    include_str!("provider.rs"),
+    include_str!("replication.rs"),
+    include_str!("resources.rs"),
+    include_str!("rotation.rs"),
+    include_str!("standby.rs"),
+];
+
+#[test]
+fn every_row_of_the_table_has_a_test() {
+    for row in 1..=40 {
+        let test = format!("#[test]\nfn f{row:02}_");
+        let has_one = MODULES.iter().any(|module| module.contains(&test));
+        assert!(has_one, "no test for row {row}");
+    }
 }

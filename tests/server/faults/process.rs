@@ -74,6 +74,37 @@ fn f01_a_fetcher_that_is_terminated_comes_back_and_catches_up() {
 }
 
 #[test]
+fn f01_a_fetcher_that_is_terminated_while_it_starts_comes_back() {
+    let setting = Setting::new("early");
+    let (signers, _) = known_keys(&setting, &mut setting.cluster.superuser());
+    let mut terminated = 0;
+    for step in 0..8 {
+        setting.cluster.restart(Stop::Immediate);
+        let postmaster = setting.cluster.postmaster();
+        let mut found = Vec::new();
+        setting.cluster.eventually("it starts", || {
+            found = children(postmaster, "pg_third_party_auth fetcher");
+            !found.is_empty()
+        });
+        // A moment of its start, and not a wait for anything.
+        thread::sleep(Duration::from_millis(3 * step));
+        signal("TERM", found[0]);
+        terminated += 1;
+        let mut client = setting.cluster.superuser();
+        assert_eq!(
+            verify(&mut client, &setting.token(&signers[0])).unwrap(),
+            "ada"
+        );
+    }
+    Invariants::of(&setting.cluster).hold(&setting.cluster, 0);
+    let log = setting.cluster.log();
+    assert!(
+        log.matches("exited with exit code 1").count() <= terminated,
+        "{log}"
+    );
+}
+
+#[test]
 fn f02_after_the_fetcher_is_killed_every_known_key_verifies_at_once() {
     let setting = Setting::new("killed");
     let invariants = Invariants::of(&setting.cluster);

@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PG ?= $(if $(PG_CONFIG),$(shell $(PG_CONFIG) --version | sed -E 's/[^0-9]*([0-9]+).*/\1/'),15)
 export PG PG_CASSERT
 
-.PHONY: help demo test lint install bench regress-update clean setup
+.PHONY: help demo test lint install bench soak regress-update clean setup
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -28,6 +28,9 @@ install: ## builds for release and installs the extension and pg_third_party_aut
 
 bench: setup ## measures the budgets (ARGS are passed on)
 	@tools/bench.sh $(ARGS)
+
+soak: setup ## rotations, floods, kills, DDL and load at once, for MINUTES (20)
+	@tools/soak.sh $(MINUTES)
 
 regress-update: setup ## accepts what the golden SQL tests print now
 	@tools/regress.sh --update

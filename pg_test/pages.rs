@@ -3,7 +3,7 @@
 #[pgrx::pg_schema]
 mod tests {
     use crate::pg_test::mint::{KeyPair, jwks};
-    use crate::pg_test::support::{now, run, set_token, truth, value};
+    use crate::pg_test::support::{now, run, set_token, take_turn, truth, value};
     use crate::provider::presets::ALL;
     use pgrx::prelude::*;
     use serde_json::{Value, json};
@@ -50,6 +50,7 @@ mod tests {
 
     #[pg_test]
     fn each_providers_page_runs_as_it_stands() {
+        take_turn();
         let key = KeyPair::rsa();
         let jwks = jwks(&[key.jwk("key_1", None)]);
         assert_eq!(PAGES.map(|(kind, _)| kind), ALL.map(|preset| preset.kind));

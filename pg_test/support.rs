@@ -55,6 +55,7 @@ impl Issuer {
     }
 
     fn register(kind: &str, arguments: &str, key: KeyPair, claims: Value) -> Issuer {
+        take_turn();
         let jwks = mint::jwks(&[key.jwk("key_1", None)]);
         run(&format!(
             "select third_party_auth.add_{kind}({arguments}, jwks => '{jwks}')"
@@ -95,6 +96,12 @@ impl Issuer {
 pub fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.expect("a time after 1970").as_secs()
+}
+
+/// Waits until no other test has a registration open: one that waits for another gives up after `key_wait`, and
+/// tests run side by side, each in one transaction.
+pub fn take_turn() {
+    run("select pg_advisory_xact_lock(1)");
 }
 
 /// Runs a statement.

@@ -7,9 +7,12 @@ use std::ptr;
 
 /// Raises 55000 unless the SQL declares this many columns: more would be read beyond what there is. Columns
 /// that stay keep their types and places in every version; a function that changes them gets another name.
-pub fn must_be(fcinfo: pg_sys::FunctionCallInfo, columns: i32) {
+///
+/// # Safety
+/// `fcinfo` is that of the present call.
+pub unsafe fn must_be(fcinfo: pg_sys::FunctionCallInfo, columns: i32) {
     let mut description: pg_sys::TupleDesc = ptr::null_mut();
-    // SAFETY: fcinfo is that of the present call; the description is NULL or valid.
+    // SAFETY: the caller vouches for fcinfo; the description is NULL or valid.
     let declared = unsafe {
         pg_sys::get_call_result_type(fcinfo, ptr::null_mut(), &mut description);
         description

@@ -31,7 +31,8 @@ fn explain(
         name!(detail, String),
     ),
 > {
-    columns::must_be(fcinfo, 4);
+    // SAFETY: the call frame of this call.
+    unsafe { columns::must_be(fcinfo, 4) };
     let rows = match session::present_token() {
         Token::None => one("no_token", None, no_token()),
         Token::Conflicting => refused(&session::conflicting()),
@@ -67,7 +68,8 @@ fn explain_token(
         name!(detail, String),
     ),
 > {
-    columns::must_be(fcinfo, 4);
+    // SAFETY: the call frame of this call.
+    unsafe { columns::must_be(fcinfo, 4) };
     TableIterator::new(match token {
         None => one("no_token", None, "the argument is NULL".to_owned()),
         Some(text) => rows(steps(&text, Purpose::Explicit), true),

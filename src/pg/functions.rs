@@ -122,7 +122,7 @@ jwt_has_org_role_in, pg_finfo_jwt_has_org_role_in, |call| {
     let Some(id) = call.argument::<&str>(1) else {
         return call::boolean(false);
     };
-    with_text(call, |role, token, _| organization::has_role_in(token, role, &id))
+    with_text(call, |role, token, _| organization::has_role_in(token, role, id))
 });
 c_function!(
 /// `jwt_has_scope(scope text) → boolean`.
@@ -140,7 +140,7 @@ jwt_has_org_permission_in, pg_finfo_jwt_has_org_permission_in, |call| {
     let Some(id) = call.argument::<&str>(1) else {
         return call::boolean(false);
     };
-    with_text(call, |permission, token, _| permissions::has_in(token, permission, &id))
+    with_text(call, |permission, token, _| permissions::has_in(token, permission, id))
 });
 c_function!(
 /// `jwt_authenticated_within(max_age interval) → boolean`: at most so long ago.

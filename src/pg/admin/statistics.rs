@@ -19,7 +19,8 @@ fn decision_stats(
         name!(count, i64),
     ),
 > {
-    columns::must_be(fcinfo, 4);
+    // SAFETY: the call frame of this call.
+    unsafe { columns::must_be(fcinfo, 4) };
     TableIterator::new(stats::lines().into_iter().map(|line| {
         let (outcome, reason) = line.outcome.label();
         let reason = reason.map(str::to_owned);

@@ -48,7 +48,8 @@ fn provider_status(
     >,
     ErrorReport,
 > {
-    columns::must_be(fcinfo, 14);
+    // SAFETY: the call frame of this call.
+    unsafe { columns::must_be(fcinfo, 14) };
     let loaded = loaded()?;
     let mut rows = Vec::new();
     for provider in &loaded.registry.providers {
@@ -273,7 +274,8 @@ fn known_keys(
     >,
     ErrorReport,
 > {
-    columns::must_be(fcinfo, 6);
+    // SAFETY: the call frame of this call.
+    unsafe { columns::must_be(fcinfo, 6) };
     let loaded = loaded()?;
     let mut rows = Vec::new();
     for provider in &loaded.registry.providers {

@@ -29,7 +29,8 @@ fn fetcher_status(
         name!(missing_slot, bool),
     ),
 > {
-    columns::must_be(fcinfo, 9);
+    // SAFETY: the call frame of this call.
+    unsafe { columns::must_be(fcinfo, 9) };
     TableIterator::new(row())
 }
 
@@ -56,7 +57,8 @@ fn worker_status(
         name!(missing_slot, bool),
     ),
 > {
-    columns::must_be(fcinfo, 8);
+    // SAFETY: the call frame of this call.
+    unsafe { columns::must_be(fcinfo, 8) };
     TableIterator::new(row().map(
         |(pid, started_at, age, restarts, _, providers, keys, waiters, missing_slot)| {
             let known = |count: Option<i32>| count.unwrap_or_default();

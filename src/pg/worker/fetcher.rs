@@ -7,14 +7,12 @@
 use super::super::wait_event::WaitEvent;
 use super::super::{clock, settings, shared};
 use super::guard::{self, Guard};
+use super::outcome::{self, interval, ticks};
 use super::{heartbeat, set_title, start_sync};
 use crate::cache::Ticks;
 use crate::cache::databases::{self, CATALOG};
-use crate::cache::record::Record;
 use crate::cache::source::Source;
-use crate::cache::table::Difference;
-use crate::cache::text::Text;
-use crate::fetch::{self, FetchError, Outcome, Validators, schedule};
+use crate::fetch::{self, FetchError, Outcome, Validators};
 use crate::provider::KeyAddress;
 use parking_lot::Mutex;
 use pgrx::bgworkers::{
@@ -267,7 +265,7 @@ impl Fetcher {
                 self.answered(&address);
                 let why = format!("no thread could be started: {error}");
                 let hint = "Look at the limits of processes and threads of the server's user.";
-                self.failed(&address, now, &why, hint);
+                outcome::failed(&address, now, self.jitter(), &why, hint);
             }
         }
     }
@@ -289,110 +287,14 @@ impl Fetcher {
                 }
             });
             match outcome {
-                Ok(outcome) => self.succeeded(&address, now, outcome),
-                Err(error) => self.failed(&address, now, &error.to_string(), error.hint()),
+                Ok(outcome) => outcome::succeeded(&address, now, self.jitter(), outcome),
+                Err(error) => {
+                    let (why, hint) = (error.to_string(), error.hint());
+                    outcome::failed(&address, now, self.jitter(), &why, hint);
+                }
             }
             self.answered(&address);
         }
-    }
-
-    fn succeeded(&mut self, address: &KeyAddress, now: Ticks, outcome: Outcome) {
-        let jitter = self.jitter();
-        let interval = interval();
-        let next = |max_age| ticks(schedule::next_refresh(interval, max_age, jitter));
-        let unix = clock::unix_time();
-        let published = match outcome {
-            Outcome::NotModified { max_age } => {
-                let next = next(max_age);
-                shared::locked(|state| {
-                    let position = state.table.find(address)?;
-                    let source = &mut state.table.sources[position];
-                    let failed = (source.failures, source.failing_for(now));
-                    source.succeed(now, unix, next);
-                    Some((Ok(None), failed))
-                })
-            }
-            Outcome::Keys {
-                reading,
-                validators,
-                max_age,
-                jwks_uri,
-            } => {
-                let next = next(max_age);
-                let records: Vec<Record> = reading
-                    .keys
-                    .keys
-                    .iter()
-                    .filter_map(|key| Record::of(key))
-                    .collect();
-                let grace = ticks(settings::removed_key_grace());
-                let etag = Text::cut(validators.etag.as_deref().unwrap_or_default());
-                let last_modified =
-                    Text::cut(validators.last_modified.as_deref().unwrap_or_default());
-                let jwks_uri = Text::cut(&jwks_uri);
-                shared::locked(|state| {
-                    let position = state.table.find(address)?;
-                    let difference = state.table.difference(position, &records);
-                    let published = state.table.publish(position, &records, now, grace);
-                    let source = &mut state.table.sources[position];
-                    let failed = (source.failures, source.failing_for(now));
-                    if published.is_ok() {
-                        if published == Ok(true) {
-                            source.cancel_follow_up();
-                        }
-                        source.succeed(now, unix, next);
-                        source.etag = etag;
-                        source.last_modified = last_modified;
-                        source.validators_of = validators.source;
-                        source.jwks_uri = jwks_uri;
-                    }
-                    let published = published.map(|changed| changed.then_some(difference));
-                    Some((published, failed))
-                })
-            }
-        };
-        match published.flatten() {
-            Some((Ok(changed), (failures, time))) => {
-                let url = address.url();
-                if failures > 0 {
-                    let seconds = time / 1000;
-                    log!(
-                        "pg_third_party_auth: {url} answers again after {failures} failures in {seconds} s"
-                    );
-                }
-                if let Some(Difference { added, withdrawn }) = changed {
-                    log!(
-                        "pg_third_party_auth: the keys of {url} have changed: {added} added, {withdrawn} withdrawn"
-                    );
-                }
-                shared::announce();
-            }
-            Some((Err(_), _)) => {
-                let why = "no room: third_party_auth.max_keys is reached";
-                self.failed(address, now, why, "Raise it and restart the server.");
-            }
-            // Unsubscribed meanwhile.
-            None => {}
-        }
-    }
-
-    fn failed(&mut self, address: &KeyAddress, now: Ticks, why: &str, hint: &str) {
-        let jitter = self.jitter();
-        let unix = clock::unix_time();
-        let mentioned = shared::locked(|state| {
-            let position = state.table.find(address)?;
-            let source = &mut state.table.sources[position];
-            let next = ticks(schedule::back_off(source.failures + 1, jitter));
-            source.fail(now, unix, next, why, hint);
-            source.mention_failure(now).then_some(source.failures)
-        });
-        if let Some(failures) = mentioned.flatten() {
-            warning!(
-                "pg_third_party_auth: the keys of {} cannot be fetched ({failures}): {why}. {hint}",
-                address.url()
-            );
-        }
-        shared::announce();
     }
 
     fn start_sync(&mut self, now: Ticks, in_recovery: bool) {
@@ -470,12 +372,6 @@ impl Fetcher {
     }
 }
 
-/// The longest time between two fetches: keys have to be confirmed well before they are too old to be
-/// trusted.
-fn interval() -> Duration {
-    settings::refresh_interval().min(settings::max_stale() / 2)
-}
-
 /// A changed interval counts for the fetches that are planned already.
 fn hasten(now: Ticks) {
     let (unix, longest) = (clock::unix_time(), ticks(interval()));
@@ -484,10 +380,6 @@ fn hasten(now: Ticks) {
             source.hasten(now, unix, longest);
         }
     });
-}
-
-fn ticks(duration: Duration) -> Ticks {
-    duration.as_millis() as Ticks
 }
 
 /// Starts a thread in which no signal handler of PostgreSQL can run, nor in any thread it starts.

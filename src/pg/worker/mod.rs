@@ -9,6 +9,7 @@ pub mod fetcher;
 mod guard;
 #[cfg(feature = "pg_test")]
 mod inject;
+mod outcome;
 pub mod sync;
 
 use super::{settings, version};

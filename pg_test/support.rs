@@ -98,8 +98,8 @@ pub fn now() -> u64 {
     since.expect("a time after 1970").as_secs()
 }
 
-/// Waits until no other test has a registration open: one that waits for another gives up after `key_wait`, and
-/// tests run side by side, each in one transaction.
+/// Waits until no other test has a registration open: one that waits for another gives up after a while, and tests
+/// run side by side, each in one transaction.
 pub fn take_turn() {
     run("select pg_advisory_xact_lock(1)");
 }

@@ -9,6 +9,7 @@ use super::errors::Undecided;
 use super::patience::Wait;
 use super::version::attribute;
 use super::wait_event::WaitEvent;
+use crate::cache::Ticks;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -212,24 +213,24 @@ fn lock(table: pg_sys::Oid) -> Result<(), Undecided> {
         // SAFETY: a plain call.
         unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::AccessShareLock as i32) }
     };
-    if is_got_in_time(is_free) {
+    if is_free() {
+        return Ok(());
+    }
+    let patience = Wait::begin();
+    if is_got_before(patience.deadline, is_free) {
         Ok(())
     } else {
         Err(Undecided::RegistryLocked)
     }
 }
 
-/// Tries to get a lock until `key_wait` is over; answers whether it was got.
-pub fn is_got_in_time(is_got: impl Fn() -> bool) -> bool {
-    if is_got() {
-        return true;
-    }
-    let patience = Wait::begin();
+/// Tries to get a lock until then; answers whether it was got.
+pub fn is_got_before(deadline: Ticks, is_got: impl Fn() -> bool) -> bool {
     while !is_got() {
         // SAFETY: plain calls; the first can raise when the query is cancelled, which is wanted.
         unsafe {
             pg_sys::check_for_interrupts!();
-            if clock::ticks() >= patience.deadline {
+            if clock::ticks() >= deadline {
                 return false;
             }
             pg_sys::WaitLatch(

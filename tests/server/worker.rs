@@ -351,7 +351,7 @@ fn the_log_tells_of_changes_and_not_of_every_failure() {
 }
 
 #[test]
-fn a_registration_waits_for_another_no_longer_than_key_wait() {
+fn a_registration_waits_for_another_no_longer_than_lock_timeout() {
     let cluster = Cluster::start("registrations", &[]);
     let mut first = cluster.superuser();
     create_extension(&mut first);
@@ -360,13 +360,17 @@ fn a_registration_waits_for_another_no_longer_than_key_wait() {
     first.batch_execute(&add_pinned(&signer, "")).unwrap();
     let mut second = cluster.superuser();
     second
-        .batch_execute("SET third_party_auth.key_wait = '100 ms'; SET statement_timeout = '10 s'")
+        .batch_execute("SET lock_timeout = '100 ms'; SET statement_timeout = '10 s'")
         .unwrap();
     let other = add_pinned(&signer, "").replace("issuer.example", "other.example");
     let other = other.replace("'pinned'", "'other'");
     let (code, error) = failure(second.batch_execute(&other));
     assert_eq!(code, "55P03", "{error:?}");
-    assert!(error.hint().is_some_and(|hint| hint.contains("key_wait")));
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("lock_timeout"))
+    );
     first.batch_execute("COMMIT").unwrap();
     second.batch_execute(&other).unwrap();
     let token = signer.token(&claims("https://other.example"));

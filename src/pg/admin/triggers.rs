@@ -4,9 +4,10 @@ use super::super::call::Call;
 use super::super::catalog::{self, Table, Tuple};
 use super::super::errors::{self, SqlError, advise};
 use super::super::registry::SecretRow;
-use super::super::{hooks, registry, settings, shared};
+use super::super::{clock, hooks, registry, settings, shared};
 use super::secrets;
 use crate::c_function;
+use crate::cache::Ticks;
 use crate::provider::row::{Advice, AdviceLevel, Row};
 use pgrx::datum::JsonString;
 use pgrx::spi::Spi;
@@ -17,6 +18,9 @@ use std::ffi::CString;
 /// An object of its own in PostgreSQL's lock table, so that two registrations at the same time see each
 /// other without blocking a reader.
 const REGISTRATION_LOCK: u16 = 1;
+/// How long one waits for another where `lock_timeout` is off, in milliseconds: tests that run beside each
+/// other keep what they registered until they roll it back.
+const REGISTRATION_WAIT: Ticks = 60_000;
 
 c_function!(
     /// BEFORE INSERT OR UPDATE on `provider`: judges the row and fills in what was left open.
@@ -185,7 +189,7 @@ fn is_replaying() -> bool {
 /// transaction ends; what `LockDatabaseObject` does, but not for ever.
 ///
 /// # Errors
-/// 55P03 if another transaction keeps it for `key_wait`.
+/// 55P03 if another transaction keeps it for `lock_timeout`, or a minute where that is off.
 pub fn lock_registration(relation: pg_sys::Oid) -> Result<(), SqlError> {
     // SAFETY: reads a variable.
     let database = unsafe { pg_sys::MyDatabaseId };
@@ -202,13 +206,17 @@ pub fn lock_registration(relation: pg_sys::Oid) -> Result<(), SqlError> {
         let got = unsafe { pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, false, true) };
         got != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
     };
-    if !catalog::is_got_in_time(is_got) {
+    // SAFETY: reads a variable (milliseconds; 0: off).
+    let limit = unsafe { pg_sys::LockTimeout };
+    let limit = Ticks::try_from(limit).ok().filter(|&limit| limit > 0);
+    let deadline = clock::ticks() + limit.unwrap_or(REGISTRATION_WAIT);
+    if !catalog::is_got_before(deadline, is_got) {
         return Err(SqlError::new(
             PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
             "another transaction has just registered or changed a provider and is still open",
         )
         .hint(
-            "Try again when it has ended. third_party_auth.key_wait says how long this one waits.",
+            "Try again when it has ended. lock_timeout says how long this one waits, a minute if it is off.",
         ));
     }
     registry::accept_invalidations();

@@ -11,9 +11,8 @@
 #   postgresql-15, …-server-dev-15     the server, pg_regress and the headers
 #   postgresql-15-pgtap                the example of a test of policies in docs/testing.md
 #   pgbouncer                          the pooler that tests put in front of servers of theirs
-#   faketime                           its library: tests of clocks that jump
 PACKAGES=(gcc libc6-dev libclang-dev libssl-dev pkg-config
-    "postgresql-$PG" "postgresql-server-dev-$PG" "postgresql-$PG-pgtap" pgbouncer faketime)
+    "postgresql-$PG" "postgresql-server-dev-$PG" "postgresql-$PG-pgtap" pgbouncer)
 # `cargo pgrx test --runas` calls sudo, for root too.
 if [ "$(id -u)" = 0 ]; then
     PACKAGES+=(sudo)

@@ -13,10 +13,9 @@
 #   postgresql-15-pgtap                the example of a test of policies in docs/testing.md
 #   postgresql-15-cron                 jobs on guarded tables (not with another PostgreSQL)
 #   pgbouncer                          the pooler that tests put in front of servers of theirs
-#   faketime                           its library: tests of clocks that jump
 PACKAGES=(gcc libc6-dev libclang-dev libssl-dev pkg-config)
 PACKAGES_OF_TESTS=("postgresql-$DEBIAN_PG" "postgresql-server-dev-$DEBIAN_PG" "postgresql-$DEBIAN_PG-pgtap"
-    "postgresql-$DEBIAN_PG-cron" pgbouncer faketime)
+    "postgresql-$DEBIAN_PG-cron" pgbouncer)
 # To compile another PostgreSQL. Debian's is needed all the same: plain cargo uses its headers.
 if [ "$PG" != "$DEBIAN_PG" ]; then
     PACKAGES_OF_TESTS+=(bison bzip2 debian-archive-keyring flex libicu-dev make patch perl zlib1g-dev)

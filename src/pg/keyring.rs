@@ -303,7 +303,7 @@ fn shared_keys(address: &KeyAddress) -> Option<Found> {
         if let Some(parsed) = parsed
             && parsed.changes == changes
             && clock::ticks() < parsed.good_until
-            && clock::unix_time() - parsed.fetched_at < fresh_until
+            && (-AHEAD..fresh_until).contains(&(clock::unix_time() - parsed.fetched_at))
         {
             return Some(Found {
                 keys: Arc::clone(&parsed.keys),

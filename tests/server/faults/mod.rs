@@ -23,10 +23,14 @@ mod rotation;
 mod standby;
 
 use crate::cluster::Cluster;
+use crate::cluster::programs::run;
 use crate::load::{Case, Expected, Pool};
 use crate::setting::{Setting, Signer, claims, text};
+use crate::support::Authority;
 use postgres::{Client, NoTls};
 use serde_json::json;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 /// A key of each kind, published and stored, and a pool of a token of each and one that must be refused.
@@ -68,6 +72,17 @@ fn after_crash(cluster: &Cluster, crashes: usize) -> Client {
         client.is_some()
     });
     client.expect("a session")
+}
+
+/// A library that a server can be started with (`LD_PRELOAD`), made of the C file of this name beside the
+/// authority's file. It deceives the server about what a test cannot change for the whole machine.
+fn preloaded(authority: &Authority, name: &str) -> String {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/support/{name}.c"));
+    let library = authority.ca_file().with_file_name(format!("{name}.so"));
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library);
+    run(compiler.arg(source).arg("-ldl"));
+    library.display().to_string()
 }
 
 /// The process id of the fetcher, waited for.

@@ -1,8 +1,7 @@
 //! Identity providers that are down, slow, wrong or out of reach.
 
-use super::{fetcher, known_keys};
+use super::{fetcher, known_keys, preloaded};
 use crate::cluster::Stop;
-use crate::cluster::programs::run;
 use crate::invariants::Invariants;
 use crate::load::Load;
 use crate::setting::{
@@ -16,8 +15,6 @@ use serde_json::json;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Longer than a machine under load needs, shorter than anything that was not meant to be waited for.
@@ -296,18 +293,6 @@ fn f10_an_answer_without_cause_is_a_failure_and_max_age_0_is_no_reason_to_ask_al
     Invariants::of(&setting.cluster).hold(&setting.cluster, 0);
 }
 
-/// A library that answers for the names of tests, made for this test; see `names.c`.
-fn names_library(directory: &Path) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/names.c");
-    let library = directory.join("names.so");
-    run(Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(&library)
-        .arg(source)
-        .arg("-ldl"));
-    library
-}
-
 /// A setting whose server knows the names of tests, and whose identity provider is `host`.
 fn setting_with_names(name: &str, host: &str, network: &str) -> Setting {
     let authority = Authority::new();
@@ -315,8 +300,8 @@ fn setting_with_names(name: &str, host: &str, network: &str) -> Setting {
     let idp = IdentityProvider::start_with(host, Some(config));
     let [ca_file, _] = trust(&authority);
     let networks = format!("third_party_auth.allowed_networks = '{network}'");
-    let library = names_library(authority.ca_file().parent().expect("a directory"));
-    let environment = [("LD_PRELOAD", library.to_str().expect("UTF-8"))];
+    let library = preloaded(&authority, "names");
+    let environment = [("LD_PRELOAD", library.as_str())];
     let cluster = crate::cluster::Cluster::start_in(name, &[&ca_file, &networks], &environment);
     crate::setting::create_extension(&mut cluster.superuser());
     Setting {

@@ -3,5 +3,6 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
+forget_library
 cargo pgrx install --release --pg-config "$PG_CONFIG_OF_COPY"
 cargo run --quiet --no-default-features --features "pg$PG" --example bench -- "$@"

@@ -6,6 +6,7 @@
 
 export KEEP=${KEEP:-}
 say "building (some minutes the first time)"
+forget_library
 cargo pgrx install --pg-config "$PG_CONFIG_OF_COPY" >"$BUILD/install.log" 2>&1 || {
     cat "$BUILD/install.log"
     fail "the extension does not build."

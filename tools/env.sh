@@ -79,6 +79,15 @@ as_root() {
     fi
 }
 
+# The library's file is called the same whatever it was built for, and cargo may take that of another version or
+# with other features for its own. Without the file it is linked anew. Before every build that is installed.
+forget_library() {
+    local target=${CARGO_TARGET_DIR:-target} profile
+    for profile in debug release; do
+        rm -f "$target/$profile/lib$EXTENSION.so" "$target/$profile/deps/lib$EXTENSION.so"
+    done
+}
+
 # Runs a command as the user that runs the servers.
 as_server_user() {
     if [ -n "${PG_RUN_AS:-}" ]; then

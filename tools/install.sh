@@ -20,6 +20,7 @@ sudo=()
 for directory in "$("$config" --pkglibdir)" "$("$config" --sharedir)/extension"; do
     [ -w "$directory" ] || sudo=(--sudo)
 done
+forget_library
 cargo pgrx install --release --pg-config "$config" "${sudo[@]}"
 
 cargo build --release --no-default-features --features "pg$PG" --example mint

@@ -33,6 +33,7 @@ stop() {
 trap stop EXIT
 
 say "golden SQL tests"
+forget_library
 cargo pgrx install --pg-config "$PG_CONFIG_OF_COPY" >"$BUILD/install.log" 2>&1 || {
     cat "$BUILD/install.log"
     fail "the extension does not build."

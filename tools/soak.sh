@@ -3,6 +3,7 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
+forget_library
 cargo pgrx install --release --pg-config "$PG_CONFIG_OF_COPY" >"$BUILD/install.log" 2>&1 || {
     cat "$BUILD/install.log"
     fail "the extension does not build."

@@ -15,6 +15,7 @@ status=0
 note=
 # Would make every in-server test pass without running.
 unset PGRX_TEST_SKIP
+forget_library
 cargo pgrx test "pg$PG" "${options[@]}" 2>&1 | tee "$log" || {
     status=1
     note="cargo stopped at the first test program that failed; later ones did not run"

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 /// Everything that belongs to the extension, as text: what it is, who may use it, what dumps take of it.
@@ -16,6 +16,8 @@ const CATALOG: &str = r#"
     WITH member AS (
         SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
         WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'pg_third_party_auth'
+          -- The build of the tests has a schema of its own.
+          AND pg_describe_object(d.classid, d.objid, 0) NOT SIMILAR TO '(function tests.%|schema tests)'
     ), relation AS (
         SELECT c.* FROM pg_class c JOIN member m ON m.objid = c.oid AND m.classid = 'pg_class'::regclass
     ), line AS (
@@ -248,38 +250,39 @@ fn an_upgrade_under_load_gives_no_wrong_answer() {
         create(&mut admin, &release);
         populate(&mut admin, &signer);
         let is_over = AtomicBool::new(false);
-        let answers = thread::scope(|scope| {
+        let answers = AtomicUsize::new(0);
+        thread::scope(|scope| {
             let clients: Vec<_> = (0..4)
                 .map(|number| {
                     let mut client = cluster.connect("app", &release);
                     let token = signer.pinned(&format!("user {number}"));
-                    let is_over = &is_over;
+                    let (is_over, answers) = (&is_over, &answers);
                     scope.spawn(move || {
-                        let mut answers = 0;
                         while !is_over.load(Ordering::Relaxed) {
                             for (token, expected) in [(token.as_str(), "1"), ("no.t.oken", "0")] {
                                 set(&mut client, "request.jwt", token);
                                 let rows =
                                     text(&mut client, "SELECT count(*)::text FROM guarded.note");
                                 assert_eq!(rows.unwrap(), expected);
-                                answers += 1;
+                                answers.fetch_add(1, Ordering::Relaxed);
                             }
                         }
-                        answers
                     })
                 })
                 .collect();
             // In a transaction that is rolled back first, and then for good.
-            for statement in ["BEGIN", UPDATE, "ROLLBACK", UPDATE] {
+            for statement in ["BEGIN", UPDATE, "ROLLBACK", UPDATE, "SELECT 1"] {
+                let before = answers.load(Ordering::Relaxed);
+                cluster.eventually("the sessions go on", || {
+                    answers.load(Ordering::Relaxed) > before + 20
+                });
                 admin.batch_execute(statement).unwrap();
             }
             is_over.store(true, Ordering::Relaxed);
-            clients
-                .into_iter()
-                .map(|client| client.join().expect("no wrong answer"))
-                .sum::<usize>()
+            for client in clients {
+                client.join().expect("no wrong answer");
+            }
         });
-        assert!(answers > 8, "{answers}");
     }
 }
 

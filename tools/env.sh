@@ -34,10 +34,8 @@ RUN=$BUILD/run
 
 export PG_BIN
 export PGRX_HOME=$BUILD/pgrx$VARIANT
-# For PostgreSQL 15, .cargo/config.toml says it.
-if [ "$PG" != $DEBIAN_PG ]; then
-    export PGRX_PG_CONFIG_PATH=$PG_CONFIG_OF_COPY
-fi
+# Before what .cargo/config.toml says for plain cargo: tests would install into the system's server.
+export PGRX_PG_CONFIG_PATH=$PG_CONFIG_OF_COPY
 # build.rs does it, for the library alone.
 export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
 export PATH=$BUILD/tools/bin:$PATH

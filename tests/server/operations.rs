@@ -86,7 +86,11 @@ fn what_the_page_watches_is_quiet_until_something_is_wrong() {
     assert_eq!(alarms(&setting), ["not persisted"]);
     holder.batch_execute("ROLLBACK").unwrap();
 
-    // The rest of the page, as the owner.
+    // The rest of the page, as the owner, when the fetcher is awake.
+    let awake = "SELECT (heartbeat_age < 1)::text FROM third_party_auth.worker";
+    cluster.eventually("the fetcher is awake", || {
+        text(&mut owner, awake).as_deref() == Some("true")
+    });
     let mut reading = Reading::new(cluster, "postgres", PAGE);
     reading.on_to("reset_stats");
     assert_eq!(reading.on_to("restart_worker"), "t");

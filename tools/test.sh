@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Every test: unit tests, in-server tests and tests/*.rs in one go, then the golden SQL tests.
+# With ONLY=inside those that run inside a server, and the golden ones.
 
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
@@ -9,6 +10,11 @@ options=(--pgdata "$data")
 if [ -n "${PG_RUN_AS:-}" ]; then
     options+=(--runas "$PG_RUN_AS")
 fi
+case ${ONLY:-} in
+    '') filter=() ;;
+    inside) filter=(pg_test::) ;;
+    *) fail "ONLY=$ONLY is not known; ONLY=inside is." ;;
+esac
 rm -rf "$data"
 
 status=0
@@ -16,7 +22,7 @@ note=
 # Would make every in-server test pass without running.
 unset PGRX_TEST_SKIP
 forget_library
-cargo pgrx test "pg$PG" "${options[@]}" 2>&1 | tee "$log" || {
+cargo pgrx test "pg$PG" "${filter[@]}" "${options[@]}" 2>&1 | tee "$log" || {
     status=1
     note="cargo stopped at the first test program that failed; later ones did not run"
 }

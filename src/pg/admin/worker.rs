@@ -133,7 +133,9 @@ fn restart_worker(_call: Call) -> Returned {
     if fetching::obstacle() == Some(Obstacle::NoSlot) {
         return Err(SqlError::from(Obstacle::NoSlot));
     }
+    // Before it is woken: it may be gone right after.
+    let is_alive = fetching::is_alive();
     shared::locked(|state| state.header.fetcher.shall_restart = true);
     shared::wake_fetcher();
-    call::boolean(fetching::is_alive())
+    call::boolean(is_alive)
 }

@@ -4,11 +4,13 @@
 //! whatever else the machine does falls on all of them; each figure is the median of the rounds, in
 //! time that the backend spent on a CPU. Ratios are what counts; milliseconds are of this machine.
 
-#[path = "../tests/support/cluster.rs"]
+#[path = "../../tests/support/cluster.rs"]
 mod cluster;
-#[path = "../tests/common/mint.rs"]
+#[path = "../../tests/common/mint.rs"]
 #[allow(dead_code)]
 mod mint;
+#[allow(dead_code)]
+mod table;
 
 use cluster::Cluster;
 use mint::KeyPair;

@@ -93,6 +93,8 @@ compile() {
     # For the linker, which takes it literally.
     # shellcheck disable=SC2016
     export LD_RUN_PATH='$ORIGIN/../lib'
+    # PostgreSQL generates its headers only if no other make has called this one.
+    unset MAKELEVEL MAKEFLAGS MFLAGS
     make -j"$(nproc)"
     make install DESTDIR="$work/root"
 

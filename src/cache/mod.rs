@@ -8,19 +8,22 @@
 //! - [`databases`]: which databases have the extension, and when each is synchronised
 //! - [`waiters`]: who waits for a fetch
 //! - [`tally`]: whose the counters of decisions are
+//! - [`verified`]: signatures that were found good
 //!
 //! Every slot is plain data and valid when it is all zeros, so that zeroed shared memory is an empty
 //! table. Methods neither allocate nor fail half-way: they run under a lock that must only be held
-//! for copying. Moments are milliseconds of a monotonic clock ([`Ticks`]); what is shown or stored is
+//! for copying, those of [`verified`] without any. Moments are milliseconds of a monotonic clock ([`Ticks`]); what is shown or stored is
 //! in seconds since 1970 ([`UnixTime`]); both are arguments.
 #![forbid(unsafe_code)]
 
 pub mod databases;
 pub mod record;
 pub mod source;
+pub mod sync;
 pub mod table;
 pub mod tally;
 pub mod text;
+pub mod verified;
 pub mod waiters;
 
 /// Milliseconds of a monotonic clock that all processes of the machine share.

@@ -1,7 +1,6 @@
 //! Requests of an application and of nobody: those without a token, and those with an API key alone.
 
 use super::errors::{SqlError, Undecided};
-use super::keyring::Keyring;
 use super::registry;
 use super::request::Token;
 use super::session::{self, Decision};
@@ -34,17 +33,17 @@ pub fn of(decision: &Decision) -> Result<Option<Judged>, SqlError> {
     if let Some(known) = decision.api_key.get() {
         return Ok(known.clone());
     }
-    let (found, has_recalled) = match session::decided_token() {
+    let (found, is_recalled) = match session::decided_token() {
         Token::None | Token::Conflicting | Token::TooLarge(_) => (None, false),
         Token::Raw(text) => {
-            let (judged, has_recalled) = judge(&text, decision.now)?;
-            (Some(judged), has_recalled)
+            let (judged, is_recalled) = judge(&text, decision.now)?;
+            (Some(judged), is_recalled)
         }
         Token::GatewayClaims(payload) => (judge_gateway_claims(payload, decision.now), false),
     };
     let found = found.filter(|judged| !matches!(judged, Err(refusal) if is_refused(refusal)));
     if let Some(Ok(key)) = &found {
-        stats::was_api_key(&key.provider().name, Outcome::accepted(has_recalled));
+        stats::was_api_key(&key.provider().name, Outcome::accepted(is_recalled));
     }
     Ok(decision.api_key.get_or_init(|| found).clone())
 }
@@ -54,13 +53,17 @@ pub fn of(decision: &Decision) -> Result<Option<Judged>, SqlError> {
 fn judge(text: &str, now: f64) -> Result<(Judged, bool), SqlError> {
     let loaded = registry::current()?;
     let judged = session::with_recent(|recent| {
-        let token = recent.find_or_parse(text).map_err(Failure::Refused)?;
-        let mut keys = Keyring::new(&loaded, recent).without_waiting();
-        let key = verify::verify_api_key(&token, &loaded.registry, now, &mut keys)?;
-        Ok((key, keys.has_recalled()))
+        recent.judge(text, &loaded, |token, keys| {
+            keys.do_not_wait();
+            verify::verify_api_key(token, &loaded.registry, now, keys)
+        })
     });
+    let (judged, good) = match judged {
+        Ok(judged) => judged,
+        Err(error) => return Ok((Err(error.into()), false)),
+    };
     match judged {
-        Ok((key, has_recalled)) => Ok((Ok(key), has_recalled)),
+        Ok(key) => Ok((Ok(key), good.is_some_and(|good| good.is_recalled))),
         Err(Failure::Refused(refusal)) => Ok((Err(refusal), false)),
         // Whose keys they are is not for the caller to know: the token has not shown that it is theirs.
         Err(Failure::Undecided(_)) => Err(Undecided::KeysOfApiKeys.into()),

@@ -2,7 +2,6 @@
 
 use super::catalog::Table;
 use super::keyring::Keyring;
-use super::recent::Recent;
 use super::request::Token;
 use super::session;
 use super::{clock, columns, registry, settings};
@@ -85,8 +84,8 @@ fn steps(text: &str, purpose: Purpose) -> Vec<Step> {
             return vec![undecided_step(format!("{message}. {hint}"))];
         }
     };
-    let mut recent = Recent::default();
-    let mut keys = Keyring::new(&loaded, &mut recent).without_waiting();
+    let mut keys = Keyring::without_memory(&loaded);
+    keys.do_not_wait();
     let (mut steps, undecided) = verify::explain(
         text,
         settings::max_token_bytes(),

@@ -14,12 +14,13 @@ use super::{clock, settings, shared};
 use crate::cache::Ticks;
 use crate::cache::record::Record;
 use crate::cache::source::Reply;
+use crate::cache::verified::{self, Digest};
 use crate::keys::{KeySet, Kid, MAX_KEYS, Thumbprint};
 use crate::provider::{KeyAddress, KeySource, Provider};
 use crate::token::Unverified;
-use crate::verify::KeyLookup;
+use crate::verify::{self, KeyLookup};
 use pgrx::pg_sys;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -44,34 +45,65 @@ struct Found {
     fetched_at: f64,
 }
 
-/// The keys that one decision looks up.
+/// The keys that one decision about a token looks up.
 pub struct Keyring<'a> {
     loaded: &'a Loaded,
-    recent: &'a mut Recent,
+    recent: Option<&'a Recent>,
     may_wait: bool,
-    has_recalled: Cell<bool>,
+    good: Option<Good>,
+    digest: Option<(Thumbprint, Digest)>,
+}
+
+/// How it is known that the token's signature is good.
+#[derive(Clone, Copy)]
+pub struct Good {
+    /// The key that it was made with.
+    pub key: Thumbprint,
+    /// Whether it was found good before, here or by another process.
+    pub is_recalled: bool,
 }
 
 impl<'a> Keyring<'a> {
-    /// The keys of these providers; signatures that were good before are remembered in `recent`.
-    pub fn new(loaded: &'a Loaded, recent: &'a mut Recent) -> Self {
+    /// The keys of these providers. Signatures that this process or another one has found good are not checked
+    /// again.
+    pub fn new(loaded: &'a Loaded, recent: &'a Recent) -> Self {
         Keyring {
-            loaded,
-            recent,
-            may_wait: true,
-            has_recalled: Cell::new(false),
+            recent: Some(recent),
+            ..Keyring::without_memory(loaded)
         }
     }
 
-    /// Whether the signature was found good before.
-    pub fn has_recalled(&self) -> bool {
-        self.has_recalled.get()
+    /// The keys of these providers. Signatures are checked, whatever is remembered.
+    pub fn without_memory(loaded: &'a Loaded) -> Self {
+        Keyring {
+            loaded,
+            recent: None,
+            may_wait: true,
+            good: None,
+            digest: None,
+        }
     }
 
-    /// The same, but only with the keys that are there.
-    pub fn without_waiting(mut self) -> Self {
+    /// Only with the keys that are there.
+    pub fn do_not_wait(&mut self) {
         self.may_wait = false;
-        self
+    }
+
+    /// How it is known that the signature is good, once it is.
+    pub fn good(&self) -> Option<Good> {
+        self.good
+    }
+
+    /// What other processes know this token and this key by.
+    fn digest(&mut self, token: &Unverified, key: &Thumbprint) -> Digest {
+        match self.digest {
+            Some((own, digest)) if own == *key => digest,
+            _ => {
+                let digest = verify::fingerprint(token, key);
+                self.digest = Some((*key, digest));
+                digest
+            }
+        }
     }
 }
 
@@ -133,15 +165,32 @@ impl KeyLookup for Keyring<'_> {
         }
     }
 
-    fn is_known_good(&self, token: &Unverified, key: &Thumbprint) -> bool {
-        let is_known = self.recent.is_known_good(token, key);
-        // Asked about one key after the other, last about the one that verifies the token.
-        self.has_recalled.set(is_known);
+    fn is_known_good(&mut self, token: &Unverified, key: &Thumbprint) -> bool {
+        let Some(recent) = self.recent else {
+            return false;
+        };
+        let shared = shared::verified();
+        let is_known = recent.is_known_good(token, key)
+            || !shared.is_empty()
+                && verified::contains(shared, &self.digest(token, key), clock::ticks());
+        if is_known {
+            self.good = Some(Good {
+                key: *key,
+                is_recalled: true,
+            });
+        }
         is_known
     }
 
     fn remember(&mut self, token: &Unverified, key: &Thumbprint) {
-        self.recent.remember(token, key);
+        self.good = Some(Good {
+            key: *key,
+            is_recalled: false,
+        });
+        let shared = shared::verified();
+        if self.recent.is_some() && !shared.is_empty() {
+            verified::insert(shared, &self.digest(token, key), clock::ticks());
+        }
     }
 }
 

@@ -1,20 +1,21 @@
 //! The last tokens of this backend.
 
+use super::keyring::{Good, Keyring};
+use super::registry::Loaded;
 use super::settings;
 use crate::keys::Thumbprint;
-use crate::token::Unverified;
-use crate::verify::Refusal;
+use crate::token::{TokenError, Unverified};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// How many tokens a backend remembers.
 const RECENT: usize = 8;
 
-/// The last tokens: parsed, and under which key the signature was good. Everything
-/// else about a token is judged anew each time.
+/// The last tokens whose signatures were good: parsed, and under which key. Everything else about a token is
+/// judged anew each time.
 #[derive(Default)]
 pub struct Recent {
-    tokens: VecDeque<(Rc<Unverified>, Option<Thumbprint>)>,
+    tokens: VecDeque<(Rc<Unverified>, Thumbprint)>,
 }
 
 impl Recent {
@@ -25,30 +26,49 @@ impl Recent {
         }
     }
 
-    /// The token, parsed now or before.
-    pub fn find_or_parse(&mut self, text: &str) -> Result<Rc<Unverified>, Refusal> {
-        let known = |(token, _): &&(Rc<Unverified>, _)| token.text() == text;
-        if text.len() <= settings::max_token_bytes()
-            && let Some(known) = self.tokens.iter().find(known)
+    /// Judges a token with what is remembered of it, and remembers it if its signature is good. With how that is
+    /// known.
+    ///
+    /// # Errors
+    /// [`TokenError`] if there is nothing to judge.
+    pub fn judge<R>(
+        &mut self,
+        text: &str,
+        loaded: &Loaded,
+        judge: impl FnOnce(&Unverified, &mut Keyring<'_>) -> R,
+    ) -> Result<(R, Option<Good>), TokenError> {
+        let token = self.find_or_parse(text)?;
+        let mut keys = Keyring::new(loaded, self);
+        let judged = judge(&token, &mut keys);
+        let good = keys.good();
+        if let Some(good) = good
+            && !self.is_known_good(&token, &good.key)
         {
-            return Ok(Rc::clone(&known.0));
+            self.remember(token, good.key);
         }
-        let token = Unverified::parse(text, settings::max_token_bytes())?;
-        Ok(Rc::new(token))
+        Ok((judged, good))
     }
 
     /// Whether exactly this token was good under exactly this key.
     pub fn is_known_good(&self, token: &Unverified, key: &Thumbprint) -> bool {
-        self.tokens
-            .iter()
-            .any(|(known, good)| good.as_ref() == Some(key) && known.text() == token.text())
+        self.tokens.iter().any(|(known, good)| {
+            good == key && (std::ptr::eq(&**known, token) || known.text() == token.text())
+        })
     }
 
-    /// This token is good under this key.
-    pub fn remember(&mut self, token: &Unverified, key: &Thumbprint) {
+    fn find_or_parse(&self, text: &str) -> Result<Rc<Unverified>, TokenError> {
+        let limit = settings::max_token_bytes();
+        let known = |(token, _): &&(Rc<Unverified>, _)| token.text() == text;
+        match self.tokens.iter().find(known) {
+            Some((token, _)) if text.len() <= limit => Ok(Rc::clone(token)),
+            _ => Unverified::parse(text, limit).map(Rc::new),
+        }
+    }
+
+    fn remember(&mut self, token: Rc<Unverified>, key: Thumbprint) {
         self.tokens
             .retain(|(known, _)| known.text() != token.text());
         self.tokens.truncate(RECENT - 1);
-        self.tokens.push_front((Rc::new(token.clone()), Some(*key)));
+        self.tokens.push_front((token, key));
     }
 }

@@ -5,7 +5,6 @@
 
 use super::call::Returned;
 use super::errors::SqlError;
-use super::keyring::Keyring;
 use super::process::Process;
 use super::recent::Recent;
 use super::request::{self, Token};
@@ -261,11 +260,11 @@ fn judge(token: &Token, now: f64) -> Result<Result<Verified, Option<Refusal>>, S
 }
 
 /// Counts what was judged.
-fn count(judged: &Result<Verified, Refusal>, has_recalled: bool) {
+fn count(judged: &Result<Verified, Refusal>, is_recalled: bool) {
     match judged {
         Ok(verified) => stats::count(
             Some(&verified.provider().name),
-            Outcome::accepted(has_recalled),
+            Outcome::accepted(is_recalled),
         ),
         Err(refusal) => {
             stats::count(
@@ -284,17 +283,19 @@ pub fn verify_text(
     text: &str,
     question: &Question<'_>,
 ) -> Result<Result<Verified, Refusal>, SqlError> {
-    let mut has_recalled = false;
+    let mut is_recalled = false;
     let judged = registry::current()
         .map_err(Failure::Undecided)
         .and_then(|loaded| {
-            with_recent(|recent| {
-                let token = recent.find_or_parse(text).map_err(Failure::Refused)?;
-                let mut keys = Keyring::new(&loaded, recent);
-                let judged = verify::verify(&token, &loaded.registry, question, &mut keys, &mut ());
-                has_recalled = keys.has_recalled();
-                judged
+            let registry = &loaded.registry;
+            let (judged, good) = with_recent(|recent| {
+                recent.judge(text, &loaded, |token, keys| {
+                    verify::verify(token, registry, question, keys, &mut ())
+                })
             })
+            .map_err(Refusal::from)?;
+            is_recalled = good.is_some_and(|good| good.is_recalled);
+            judged
         });
     let judged = match judged {
         Ok(verified) => Ok(verified),
@@ -304,7 +305,7 @@ pub fn verify_text(
             return Err(undecided.into());
         }
     };
-    count(&judged, has_recalled);
+    count(&judged, is_recalled);
     Ok(judged)
 }
 

@@ -6,6 +6,7 @@
 //! - [`explain`]: the same rules, told one by one
 //! - [`Reason`], [`Refusal`]: why not
 //! - [`verify_api_key`]: API keys, which are no user's tokens
+//! - [`fingerprint`]: what stands for a checked signature where many are remembered
 //! - `rules`, `recipient`, `tenant`, `choice`, `session`: the rules before, at and after the key
 //! - `signature`: one signature, one key, one algorithm
 //!
@@ -15,6 +16,7 @@
 mod api_key;
 mod choice;
 mod explanation;
+mod fingerprint;
 mod reason;
 mod recipient;
 mod refusal;
@@ -36,6 +38,7 @@ use verified::Evidence;
 
 pub use api_key::{ApiKey, verify_api_key, verify_gateway_api_key};
 pub use explanation::{Step, explain, explain_gateway_claims};
+pub use fingerprint::fingerprint;
 pub use reason::Reason;
 pub use refusal::{Detail, Refusal};
 pub use verified::Verified;
@@ -87,7 +90,7 @@ pub trait KeyLookup {
     ) -> Result<Option<Arc<KeySet>>, Self::Undecided>;
 
     /// Whether this very token was found to be signed by this very key before.
-    fn is_known_good(&self, token: &Unverified, key: &Thumbprint) -> bool {
+    fn is_known_good(&mut self, token: &Unverified, key: &Thumbprint) -> bool {
         let _ = (token, key);
         false
     }

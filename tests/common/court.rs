@@ -145,7 +145,7 @@ impl KeyLookup for Keys {
         Ok(self.newer.clone())
     }
 
-    fn is_known_good(&self, token: &Unverified, key: &Thumbprint) -> bool {
+    fn is_known_good(&mut self, token: &Unverified, key: &Thumbprint) -> bool {
         let wanted = (token.text(), key);
         let mut known = self.known_good.iter();
         known.any(|(text, key)| (text.as_str(), key) == wanted)

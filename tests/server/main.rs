@@ -76,6 +76,8 @@ mod tokens;
 mod unloaded;
 /// What an older release has installed goes on, and becomes what this one installs.
 mod upgrades;
+/// Signatures that one session has checked, and others need not check again.
+mod verified;
 /// Who waits is seen to wait, and for what.
 mod waits;
 /// The worker says how it is, and does not take the server down again and again.

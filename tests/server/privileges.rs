@@ -8,7 +8,7 @@ use crate::setting::{
 use postgres::{Client, NoTls};
 
 /// Every setting that decides trust, and a value that an attacker would like.
-const TRUST: [(&str, &str); 15] = [
+const TRUST: [(&str, &str); 16] = [
     ("allowed_networks", "0.0.0.0/0"),
     ("allow_http", "allowed_networks"),
     ("ca_file", "/tmp/ca.pem"),
@@ -24,6 +24,7 @@ const TRUST: [(&str, &str); 15] = [
     ("fetch_on_standby", "on"),
     ("max_providers", "1"),
     ("max_keys", "64"),
+    ("verified_tokens", "0"),
 ];
 
 /// Loads the library where it is not preloaded, and shows the settings.

@@ -57,6 +57,14 @@ fn define_at_start() {
         64,
         65_536,
     );
+    int(
+        c"third_party_auth.verified_tokens",
+        c"How many tokens whose signature one session has checked others need not check again.",
+        c"0: each session checks for itself.",
+        &VERIFIED_TOKENS,
+        0,
+        1_048_576,
+    );
     GucRegistry::define_bool_guc(
         c"third_party_auth.own_request_jwt",
         c"Whether the library defines the setting request.jwt.",

@@ -40,6 +40,8 @@ enum PlainHttp {
 static MAX_PROVIDERS: GucSetting<i32> = GucSetting::<i32>::new(128);
 /// Default 1024: how many keys shared memory has room for.
 static MAX_KEYS: GucSetting<i32> = GucSetting::<i32>::new(1024);
+/// Default 4096: how many signatures that were found good shared memory has room for.
+static VERIFIED_TOKENS: GucSetting<i32> = GucSetting::<i32>::new(4096);
 /// Default on: whether the library defines `request.jwt`.
 static OWN_REQUEST_JWT: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// Seconds, default 10 min.
@@ -85,6 +87,11 @@ pub fn max_providers() -> usize {
 /// Room for keys.
 pub fn max_keys() -> usize {
     MAX_KEYS.get().max(1) as usize
+}
+
+/// Room for signatures that were found good.
+pub fn verified_tokens() -> usize {
+    VERIFIED_TOKENS.get().max(0) as usize
 }
 
 /// Whether the library was asked to define `request.jwt`.

@@ -1,17 +1,20 @@
 //! The shared memory that holds `cache`: where it lies, its one lock, and waiting for it to change.
 //!
 //! Steady state takes no lock: a backend keeps parsed keys and compares one atomic number
-//! ([`changes`]) when it decides about a token.
+//! ([`changes`]) when it decides about a token. Signatures that another process has checked ([`verified`]) are
+//! looked up without one too.
+
+mod turn;
 
 use super::clock;
 use super::settings;
-use super::version::local_transaction;
 use super::wait_event::WaitEvent;
 use crate::cache::Ticks;
 use crate::cache::databases::{self, Database};
 use crate::cache::source::Source;
 use crate::cache::table::{KeySlot, Subscription, Table};
 use crate::cache::tally::Owner;
+use crate::cache::verified::{self, Entry};
 use crate::cache::waiters::{MAX_WAITERS, Waiter};
 use crate::pg::process::Process;
 use pgrx::{pg_guard, pg_sys};
@@ -20,6 +23,8 @@ use std::ffi::CStr;
 use std::mem::size_of;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+pub use turn::{is_leaders_turn, note_turn, own_transaction};
 
 const NAME: &CStr = c"pg_third_party_auth";
 /// How many databases are known at a time.
@@ -88,6 +93,7 @@ struct Area {
     turn_count: usize,
     owners: *mut Owner,
     counters: *mut Counters,
+    verified: *mut Entry,
 }
 
 static AREA: Process<Cell<Option<Area>>> = Process::new(Cell::new(None));
@@ -143,6 +149,11 @@ fn counter_rows() -> usize {
     2 * settings::max_providers() + 16
 }
 
+/// Entries for signatures that were found good.
+fn verified_entries() -> usize {
+    verified::entries(settings::verified_tokens())
+}
+
 fn total_size() -> usize {
     aligned(size_of::<Header>())
         + aligned(size_of::<Source>() * settings::max_providers())
@@ -151,6 +162,7 @@ fn total_size() -> usize {
         + aligned(size_of::<AtomicU32>() * turn_count())
         + aligned(size_of::<Owner>() * counter_rows())
         + aligned(size_of::<Counters>() * PARTS * counter_rows())
+        + aligned(size_of::<Entry>() * verified_entries())
 }
 
 #[pg_guard]
@@ -194,6 +206,7 @@ unsafe extern "C-unwind" fn on_startup() {
             turn_count: turn_count(),
             owners: place(size_of::<Owner>() * counter_rows()).cast(),
             counters: place(size_of::<Counters>() * PARTS * counter_rows()).cast(),
+            verified: place(size_of::<Entry>() * verified_entries()).cast(),
         };
         if !found {
             ptr::write_bytes(start, 0, total_size());
@@ -270,6 +283,15 @@ pub fn counters() -> &'static [Counters] {
         // SAFETY: laid out by on_startup for the life of the server, aligned because PostgreSQL aligns
         // what it hands out to 128 bytes and every part before is a multiple of 64; only atomics.
         unsafe { std::slice::from_raw_parts(area.counters, PARTS * counter_rows()) }
+    })
+}
+
+/// The signatures that were found good; none without shared memory.
+pub fn verified() -> &'static [Entry] {
+    AREA.get().get().map_or(&[], |area| {
+        // SAFETY: laid out by on_startup for the life of the server, zeroed before anyone saw it, and
+        // aligned as counters are; only atomics.
+        unsafe { std::slice::from_raw_parts(area.verified, verified_entries()) }
     })
 }
 
@@ -355,44 +377,4 @@ pub fn wait_until<R>(deadline: Ticks, mut ready: impl FnMut() -> Option<R>) -> O
     // SAFETY: ends what was prepared.
     unsafe { pg_sys::ConditionVariableCancelSleep() };
     answer
-}
-
-/// Notes the transaction (its local number) in which this backend's `request.jwt` was set.
-pub fn note_turn(turn: u32) {
-    if let Some(slot) = own_turn_slot(|| {
-        // SAFETY: MyProc is checked for NULL.
-        unsafe { pg_sys::MyProc.as_ref() }
-    }) {
-        slot.store(turn, Ordering::Relaxed);
-    }
-}
-
-/// In a parallel worker: whether the leader's `request.jwt` was set in the leader's transaction.
-pub fn is_leaders_turn() -> bool {
-    let leader = || {
-        // SAFETY: in a parallel worker lockGroupLeader points to the leader's PGPROC, which outlives it.
-        unsafe { pg_sys::MyProc.as_ref()?.lockGroupLeader.as_ref() }
-    };
-    let turn = own_turn_slot(leader).map(|slot| slot.load(Ordering::Relaxed));
-    turn.is_some_and(|turn| turn != 0 && Some(turn) == leader().map(local_transaction))
-}
-
-fn own_turn_slot<'a>(
-    process: impl FnOnce() -> Option<&'a pg_sys::PGPROC>,
-) -> Option<&'a AtomicU32> {
-    let area = AREA.get().get()?;
-    let process = process()?;
-    // SAFETY: the array of all PGPROCs begins at ProcGlobal->allProcs; backends come first in it.
-    let number =
-        unsafe { ptr::from_ref(process).offset_from((*pg_sys::ProcGlobal).allProcs.cast_const()) };
-    let number = usize::try_from(number).ok()?;
-    // SAFETY: in bounds, and the slots live as long as the server.
-    (number < area.turn_count).then(|| unsafe { &*area.turns.add(number) })
-}
-
-/// The local number of this process' current transaction.
-#[inline(always)]
-pub fn own_transaction() -> u32 {
-    // SAFETY: MyProc is set in every process that can run a function of ours.
-    unsafe { pg_sys::MyProc.as_ref() }.map_or(0, local_transaction)
 }

@@ -19,6 +19,7 @@ mod memory;
 #[path = "../tests/common/mint.rs"]
 mod mint;
 mod pages;
+mod planner;
 mod settings;
 mod support;
 

@@ -1,4 +1,5 @@
--- From 0.1.0 to 0.2.0: what was decided is counted, and the worker says more and restarts on request.
+-- From 0.1.0 to 0.2.0: what was decided is counted, the worker says more and restarts on request, and the planner
+-- knows what policies let through.
 
 -- The columns of the view have changed, and a function that answers others has another name.
 DROP VIEW third_party_auth.worker;
@@ -25,6 +26,35 @@ COMMENT ON VIEW third_party_auth.stats IS
 CREATE FUNCTION third_party_auth.reset_stats() RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_reset_stats';
 
+CREATE FUNCTION third_party_auth.condition_support(internal) RETURNS internal
+    STRICT IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'third_party_auth_condition_support';
+COMMENT ON FUNCTION third_party_auth.condition_support(internal) IS
+    'Called by the planner alone';
+ALTER FUNCTION @extschema@.is_third_party_jwt()
+    SUPPORT third_party_auth.condition_support;
+ALTER FUNCTION @extschema@.is_third_party_jwt(text)
+    SUPPORT third_party_auth.condition_support;
+ALTER FUNCTION @extschema@.is_supabase_or_firebase_project_jwt()
+    SUPPORT third_party_auth.condition_support;
+ALTER FUNCTION @extschema@.jwt_has_audience(text)
+    SUPPORT third_party_auth.condition_support;
+ALTER FUNCTION @extschema@.jwt_has_org_role(text)
+    SUPPORT third_party_auth.condition_support;
+ALTER FUNCTION @extschema@.jwt_second_factor_verified()
+    SUPPORT third_party_auth.condition_support;
+ALTER FUNCTION @extschema@.jwt_second_factor_verified(interval)
+    SUPPORT third_party_auth.condition_support;
+ALTER FUNCTION @extschema@.jwt_reverified(text)
+    SUPPORT third_party_auth.condition_support;
+ALTER FUNCTION @extschema@.jwt_has_scope(text)
+    SUPPORT third_party_auth.condition_support;
+ALTER FUNCTION @extschema@.jwt_has_org_permission(text)
+    SUPPORT third_party_auth.condition_support;
+ALTER FUNCTION @extschema@.jwt_authenticated_within(interval)
+    SUPPORT third_party_auth.condition_support;
+ALTER FUNCTION @extschema@.jwt_email_verified()
+    SUPPORT third_party_auth.condition_support;
+
 -- Default privileges of whoever upgrades must not widen what is for the owner.
 DO $do$
 DECLARE
@@ -36,7 +66,8 @@ BEGIN
         SELECT DISTINCT format('FUNCTION %s', p.oid::regprocedure) AS object, a.grantee
         FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
         WHERE p.pronamespace = 'third_party_auth'::regnamespace AND a.grantee NOT IN (0, p.proowner)
-          AND p.proname IN ('fetcher_status', 'restart_worker', 'decision_stats', 'reset_stats')
+          AND p.proname IN ('condition_support', 'fetcher_status', 'restart_worker', 'decision_stats',
+                            'reset_stats')
         UNION
         SELECT DISTINCT format('TABLE %s', c.oid::regclass), a.grantee
         FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
@@ -48,8 +79,9 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', path, true);
 END
 $do$;
-REVOKE ALL ON FUNCTION third_party_auth.fetcher_status(), third_party_auth.restart_worker(),
-    third_party_auth.decision_stats(), third_party_auth.reset_stats() FROM PUBLIC;
+REVOKE ALL ON FUNCTION third_party_auth.condition_support(internal), third_party_auth.fetcher_status(),
+    third_party_auth.restart_worker(), third_party_auth.decision_stats(), third_party_auth.reset_stats()
+    FROM PUBLIC;
 REVOKE ALL ON third_party_auth.worker, third_party_auth.stats FROM PUBLIC;
 GRANT SELECT ON third_party_auth.worker, third_party_auth.stats TO pg_monitor;
 GRANT EXECUTE ON FUNCTION third_party_auth.fetcher_status(), third_party_auth.decision_stats() TO pg_monitor;

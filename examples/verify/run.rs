@@ -164,7 +164,7 @@ impl KeyLookup for Published {
 
     fn current(&mut self, provider: &Arc<Provider>) -> Result<Arc<KeySet>, Infallible> {
         Ok(match &provider.keys {
-            KeySource::Pinned(keys) => Arc::new(keys.clone()),
+            KeySource::Pinned(keys) => Arc::clone(keys),
             KeySource::Fetched(_) => Arc::clone(&self.0),
         })
     }

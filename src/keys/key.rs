@@ -98,6 +98,11 @@ impl Key {
         self
     }
 
+    /// Whether it has exactly this id.
+    pub fn has_id(&self, kid: &str) -> bool {
+        self.kid.as_ref().is_some_and(|own| own.is(kid))
+    }
+
     /// Whether signatures of this algorithm may be checked with this key: its type and curve fit,
     /// and its own `alg`, if it has one, is the same.
     pub fn allows(&self, algorithm: Algorithm) -> bool {

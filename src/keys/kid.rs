@@ -14,25 +14,36 @@ const ELLIPSIS: &str = "…";
 pub struct Kid {
     hash: [u8; 32],
     shown: String,
+    is_whole: bool,
 }
 
 impl Kid {
     /// The id that a JWK or a header has.
     pub fn new(id: &str) -> Kid {
-        Kid {
-            hash: sha256(id),
-            shown: shorten(id, MAX_SHOWN_BYTES),
-        }
+        Kid::from_parts(sha256(id), shorten(id, MAX_SHOWN_BYTES))
     }
 
     /// An id that was kept as [`hash`](Kid::hash) and [`shown`](Kid::shown).
     pub fn from_parts(hash: [u8; 32], shown: String) -> Kid {
-        Kid { hash, shown }
+        let is_whole = sha256(&shown) == hash;
+        Kid {
+            hash,
+            shown,
+            is_whole,
+        }
     }
 
     /// The SHA-256 digest of the id.
     pub fn hash(&self) -> &[u8; 32] {
         &self.hash
+    }
+
+    /// Whether it is this id.
+    pub fn is(&self, id: &str) -> bool {
+        match self.is_whole {
+            true => self.shown == id,
+            false => self.hash == sha256(id),
+        }
     }
 
     /// The id, or as much of it as [`MAX_SHOWN_BYTES`] allow, with `…` at the end.
@@ -42,7 +53,7 @@ impl Kid {
 
     /// Whether [`shown`](Kid::shown) is the whole id.
     pub fn is_whole(&self) -> bool {
-        sha256(&self.shown) == self.hash
+        self.is_whole
     }
 }
 

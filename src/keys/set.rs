@@ -1,7 +1,7 @@
 //! A JWK Set (RFC 7517 §5).
 
 use super::kid::shorten;
-use super::{Algorithm, Key, KeyProblem, Kid, jwk};
+use super::{Algorithm, Key, KeyProblem, jwk};
 use crate::token::json::{self, JsonError};
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -95,7 +95,6 @@ impl KeySet {
     /// With an id: the keys of exactly this id, at most 4, and never a key without one. Without:
     /// every key that fits the algorithm (RFC 7515 appendix D), at most 16.
     pub fn candidates(&self, kid: Option<&str>, algorithm: Algorithm) -> Vec<&Arc<Key>> {
-        let kid = kid.map(Kid::new);
         let limit = if kid.is_some() {
             MAX_TRIES_WITH_KID
         } else {
@@ -103,7 +102,7 @@ impl KeySet {
         };
         self.keys
             .iter()
-            .filter(|key| kid.is_none() || key.kid == kid)
+            .filter(|key| kid.is_none_or(|kid| key.has_id(kid)))
             .filter(|key| key.allows(algorithm))
             .take(limit)
             .collect()
@@ -111,8 +110,7 @@ impl KeySet {
 
     /// Whether any key has exactly this id.
     pub fn knows_kid(&self, kid: &str) -> bool {
-        let kid = Some(Kid::new(kid));
-        self.keys.iter().any(|key| key.kid == kid)
+        self.keys.iter().any(|key| key.has_id(kid))
     }
 }
 

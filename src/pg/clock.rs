@@ -15,22 +15,23 @@ mod raw {
     }
 }
 
-/// When the current statement and the current transaction began (PostgreSQL's microseconds).
+/// When the current statement began (PostgreSQL's microseconds).
 #[inline(always)]
-pub fn statement_and_transaction() -> (i64, i64) {
-    // SAFETY: both take nothing, return a static variable of xact.c and cannot raise.
-    unsafe {
-        (
-            raw::GetCurrentStatementStartTimestamp(),
-            raw::GetCurrentTransactionStartTimestamp(),
-        )
-    }
+pub fn statement() -> i64 {
+    // SAFETY: takes nothing, returns a static variable of xact.c and cannot raise.
+    unsafe { raw::GetCurrentStatementStartTimestamp() }
+}
+
+/// When the current transaction began (PostgreSQL's microseconds).
+#[inline(always)]
+pub fn transaction() -> i64 {
+    // SAFETY: as above.
+    unsafe { raw::GetCurrentTransactionStartTimestamp() }
 }
 
 /// "Now" for `exp`, `nbf` and `iat`: the later of both, so that a procedure that commits sees time pass.
 pub fn statement_time() -> UnixTime {
-    let (statement, transaction) = statement_and_transaction();
-    from_timestamp(statement.max(transaction))
+    from_timestamp(statement().max(transaction()))
 }
 
 /// The wall clock.

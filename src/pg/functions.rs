@@ -3,9 +3,10 @@
 //! None of them raises for a token that is refused, and the boolean ones never return NULL: an
 //! argument that is NULL answers false, so that a NULL in a row never widens access.
 
+use super::answers::{self, Answer};
 use super::call::{self, Call, Returned};
 use super::errors::unknown_provider;
-use super::session::{self, Answer};
+use super::session;
 use super::{api_key, claims, clock, registry, roles};
 use crate::c_function;
 use crate::policy::{
@@ -15,6 +16,7 @@ use crate::provider::Registry;
 use crate::token::{Part, TokenError};
 use crate::verify::{Purpose, Question, Refusal, Verified};
 use pgrx::datum::Interval;
+use pgrx::pg_sys;
 
 /// Declares a function without arguments whose answer is remembered for the statement.
 macro_rules! answered {
@@ -32,17 +34,34 @@ macro_rules! answered {
             fn decide(_call: Call) -> Returned {
                 session::answer($answer).map(|_| None)
             }
-            // SAFETY: a function that PostgreSQL calls, with nothing to drop. `decide` raises or leaves
-            // an answer behind, which cannot become void before it is given.
+            // SAFETY: a function that PostgreSQL calls, with nothing to drop.
             unsafe {
-                if let Some(slot) = session::remembered($answer) {
-                    return slot.give(fcinfo);
+                match answers::give_remembered($answer, fcinfo) {
+                    Some(datum) => datum,
+                    None => give_decided($answer, decide, fcinfo),
                 }
-                call::enter(fcinfo, decide);
-                session::last($answer).give(fcinfo)
             }
         }
     };
+}
+
+/// Has it decided and gives the answer. Apart from the path per row, which it would make longer.
+///
+/// # Safety
+/// Only as the last thing in a function that PostgreSQL called with this `fcinfo`, with nothing to drop.
+#[cold]
+#[inline(never)]
+unsafe fn give_decided(
+    answer: Answer,
+    decide: fn(Call) -> Returned,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: the caller's promise. `decide` raises or leaves an answer behind, which cannot become void
+    // before it is given.
+    unsafe {
+        call::enter(fcinfo, decide);
+        answers::give_last(answer, fcinfo)
+    }
 }
 
 answered!(

@@ -1,7 +1,7 @@
 //! Where PostgreSQL calls us: at the start of each query, and at the end of each transaction.
 
 use super::process::Process;
-use super::{place, registry, request, shared, stats};
+use super::{answers, place, registry, shared, stats};
 use pgrx::{pg_guard, pg_sys};
 use std::cell::Cell;
 
@@ -39,7 +39,7 @@ mod raw {
 /// Not guarded: nothing in it can panic, and it holds nothing that would have to be dropped.
 unsafe extern "C-unwind" fn on_executor_start(query: *mut pg_sys::QueryDesc, flags: i32) {
     // One protocol message or one function may run several queries, and set request.headers between.
-    request::executor_started();
+    answers::advance();
     // SAFETY: what every hook of this kind does.
     unsafe {
         match NEXT_EXECUTOR_START.get().get() {
@@ -54,6 +54,7 @@ unsafe extern "C-unwind" fn on_transaction(
     event: pg_sys::XactEvent::Type,
     _argument: *mut std::ffi::c_void,
 ) {
+    answers::advance();
     match event {
         pg_sys::XactEvent::XACT_EVENT_COMMIT => {
             stats::flush();
@@ -87,6 +88,6 @@ unsafe extern "C-unwind" fn on_subtransaction(
     if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
         registry::rolled_back(false);
         // Settings have their earlier values again.
-        request::settings_changed();
+        answers::advance();
     }
 }

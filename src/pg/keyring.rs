@@ -112,7 +112,7 @@ impl KeyLookup for Keyring<'_> {
 
     fn current(&mut self, provider: &Arc<Provider>) -> Result<Arc<KeySet>, Undecided> {
         let address = match &provider.keys {
-            KeySource::Pinned(keys) => return Ok(Arc::new(keys.clone())),
+            KeySource::Pinned(keys) => return Ok(Arc::clone(keys)),
             KeySource::Fetched(address) => address,
         };
         let found = match known(provider, address)? {
@@ -422,7 +422,7 @@ fn read(address: &KeyAddress, generation: u64, now: Ticks) -> Option<Arc<KeySet>
 /// The keys that are known of a provider, without waiting: for views.
 pub fn listed(provider: &Provider) -> Result<Option<Arc<KeySet>>, Undecided> {
     match &provider.keys {
-        KeySource::Pinned(keys) => Ok(Some(Arc::new(keys.clone()))),
+        KeySource::Pinned(keys) => Ok(Some(Arc::clone(keys))),
         KeySource::Fetched(address) => Ok(known(provider, address)?.map(|found| found.keys)),
     }
 }
@@ -430,7 +430,7 @@ pub fn listed(provider: &Provider) -> Result<Option<Arc<KeySet>>, Undecided> {
 /// The keys that would be believed now, without waiting: not those that are stale.
 pub fn trusted(provider: &Provider) -> Result<Option<Arc<KeySet>>, Undecided> {
     match &provider.keys {
-        KeySource::Pinned(keys) => Ok(Some(Arc::new(keys.clone()))),
+        KeySource::Pinned(keys) => Ok(Some(Arc::clone(keys))),
         KeySource::Fetched(address) => {
             let found = known(provider, address)?.filter(|found| !is_stale(found));
             Ok(found.map(|found| found.keys))

@@ -11,10 +11,10 @@
 //! - [`keyring`]: where a provider's keys are looked up, and when a backend waits for a fetch;
 //!   [`place`]: its place among those that wait
 //! - [`request`]: the token of the current request; [`session`]: what was decided about it;
-//!   [`recent`]: the last tokens
+//!   [`answers`]: what was answered per row; [`recent`]: the last tokens
 //! - [`api_key`]: requests of an application and of nobody
 //! - [`claims`]: claims as `jsonb`
-//! - [`functions`]: what policies call; [`explain`]: what a person calls when a policy says no
+//! - [`functions`]: what policies call; [`planner`]: what the planner is told of it; [`explain`]: what a person calls when a policy says no
 //! - [`enforcement`]: what stops a request before its statement; [`roles`]: who asks
 //! - [`parameters`]: settings for the rest of the transaction
 //! - [`postgrest`]: keys for PostgREST
@@ -29,6 +29,7 @@
 //! - No PostgreSQL call from any thread but the main one.
 
 pub mod admin;
+pub mod answers;
 pub mod api_key;
 pub mod call;
 pub mod catalog;
@@ -46,6 +47,7 @@ pub mod keyring;
 pub mod parameters;
 pub mod patience;
 pub mod place;
+pub mod planner;
 pub mod postgrest;
 pub mod process;
 pub mod recent;

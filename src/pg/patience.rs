@@ -21,7 +21,7 @@ pub struct Wait {
 impl Wait {
     /// Begins to wait. The deadline may have passed already.
     pub fn begin() -> Self {
-        let statement = clock::statement_and_transaction().0;
+        let statement = clock::statement();
         let (of, waited) = WAITED.get().get();
         let waited = if of == statement { waited } else { 0 };
         WAITED.get().set((statement, waited));

@@ -2,12 +2,13 @@
 
 use super::process::Process;
 use super::settings::{self, TokenLifetime};
-use super::{shared, version};
+use super::{answers, shared, version};
 use crate::token::{self, TokenError};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::{pg_guard, pg_sys};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::rc::Rc;
 
 const REQUEST_JWT: &CStr = c"request.jwt";
 const REQUEST_HEADERS: &CStr = c"request.headers";
@@ -23,10 +24,6 @@ static IS_OWNED: Process<Cell<bool>> = Process::new(Cell::new(false));
 /// The transaction (its local number) that set the present value of `request.jwt`; 0: none, or an
 /// earlier one.
 static TURN: Process<Cell<u32>> = Process::new(Cell::new(0));
-/// Moves when `request.jwt` or a setting that decides where the token comes from is assigned.
-static SETTINGS: Process<Cell<u64>> = Process::new(Cell::new(1));
-/// Moves when a query begins.
-static EXECUTOR: Process<Cell<u64>> = Process::new(Cell::new(1));
 
 /// An entry of `token_sources`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,76 +73,105 @@ pub enum Token {
     GatewayClaims(String),
 }
 
-/// When the token has to be taken again: any of these moved.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Moment {
-    settings: u64,
-    executor: u64,
-    transaction: u32,
-}
-
-/// The present moment.
-#[inline(always)]
-pub fn moment() -> Moment {
-    Moment {
-        settings: SETTINGS.get().get(),
-        executor: EXECUTOR.get().get(),
-        transaction: shared::own_transaction(),
-    }
-}
-
-/// Whether a remembered token still is the token. Without our own `request.jwt` nothing tells when the
-/// settings change, so it never is.
-#[inline(always)]
-pub fn is_present(moment: Moment) -> bool {
-    IS_OWNED.get().get() && moment == self::moment()
-}
-
-/// A setting was assigned.
-pub fn settings_changed() {
-    let counter = SETTINGS.get();
-    counter.set(counter.get() + 1);
-}
-
-/// A query begins.
-pub fn executor_started() {
-    let counter = EXECUTOR.get();
-    counter.set(counter.get() + 1);
+/// Whether a change of what the token is taken from is noticed: that takes our own `request.jwt`.
+pub fn is_told_of_changes() -> bool {
+    IS_OWNED.get().get()
 }
 
 /// Takes the token from its sources.
 pub fn take() -> Token {
-    match try_to_take() {
-        Ok(token) => token,
-        Err(error) => Token::TooLarge(error),
+    let mut token = Token::None;
+    take_again(&mut token);
+    token
+}
+
+/// Takes the token from its sources again, and copies it only if it is another one. Whether it is.
+pub fn take_again(token: &mut Token) -> bool {
+    let found = find().unwrap_or_else(Found::TooLarge);
+    if found.is(token) {
+        return false;
+    }
+    *token = found.into_token();
+    true
+}
+
+/// What the sources give, where it lies.
+enum Found<'a> {
+    None,
+    Raw(Carried<'a>),
+    Conflicting,
+    TooLarge(TokenError),
+    GatewayClaims(&'a str),
+}
+
+/// A token where it lies.
+enum Carried<'a> {
+    /// In the setting.
+    Setting(&'a str),
+    /// In a header, taken out of it now or before.
+    Header(Rc<str>),
+}
+
+impl Carried<'_> {
+    fn text(&self) -> &str {
+        match self {
+            Carried::Setting(text) => text,
+            Carried::Header(text) => text,
+        }
     }
 }
 
-fn try_to_take() -> Result<Token, TokenError> {
-    if settings::is_tampered() {
-        return Ok(Token::None);
+impl Found<'_> {
+    fn is(&self, token: &Token) -> bool {
+        match (self, token) {
+            (Found::None, Token::None) | (Found::Conflicting, Token::Conflicting) => true,
+            (Found::Raw(found), Token::Raw(text)) => found.text() == text,
+            (Found::TooLarge(error), Token::TooLarge(own)) => error == own,
+            (Found::GatewayClaims(found), Token::GatewayClaims(text)) => found == text,
+            _ => false,
+        }
     }
-    let mut found = Token::None;
-    for source in settings::token_sources() {
+
+    fn into_token(self) -> Token {
+        match self {
+            Found::None => Token::None,
+            Found::Raw(found) => Token::Raw(found.text().to_owned()),
+            Found::Conflicting => Token::Conflicting,
+            Found::TooLarge(error) => Token::TooLarge(error),
+            Found::GatewayClaims(claims) => Token::GatewayClaims(claims.to_owned()),
+        }
+    }
+}
+
+/// What is found must not be kept: it lies in settings.
+fn find<'a>() -> Result<Found<'a>, TokenError> {
+    if settings::is_tampered() {
+        return Ok(Found::None);
+    }
+    let mut found: Option<Carried<'a>> = None;
+    for source in settings::token_sources().iter() {
         let token = match source {
-            Source::Jwt => jwt()?,
-            Source::Header(name) => header(&name)?,
+            Source::Jwt => jwt()?.map(Carried::Setting),
+            Source::Header(name) => header(name)?.map(Carried::Header),
         };
         match (token, &found) {
             (None, _) => {}
-            (Some(token), Token::None) => found = Token::Raw(token),
-            (Some(token), Token::Raw(first)) if *first == token => {}
-            (Some(_), _) => return Ok(Token::Conflicting),
+            (token, None) => found = token,
+            (Some(token), Some(first)) if first.text() == token.text() => {}
+            (Some(_), Some(_)) => return Ok(Found::Conflicting),
         }
     }
-    if found == Token::None && is_gateway_session() {
-        let claims = look_up(REQUEST_CLAIMS, settings::max_token_bytes())?;
-        return Ok(claims.map_or(Token::None, Token::GatewayClaims));
+    if let Some(token) = found {
+        return Ok(Found::Raw(token));
     }
-    Ok(found)
+    if is_gateway_session() {
+        let claims = look_up(REQUEST_CLAIMS, settings::max_token_bytes())?;
+        return Ok(claims.map_or(Found::None, Found::GatewayClaims));
+    }
+    Ok(Found::None)
 }
 
-fn jwt() -> Result<Option<String>, TokenError> {
+fn jwt<'a>() -> Result<Option<&'a str>, TokenError> {
     let is_limited = settings::token_lifetime() == TokenLifetime::Transaction;
     if !IS_OWNED.get().get() {
         // Nothing tells which transaction set it.
@@ -158,7 +184,7 @@ fn jwt() -> Result<Option<String>, TokenError> {
         return Ok(None);
     }
     // SAFETY: the variable of our own setting, which PostgreSQL points to its value, or to NULL.
-    unsafe { copy(*JWT.as_ptr(), settings::max_token_bytes()) }
+    unsafe { text_of(*JWT.as_ptr(), settings::max_token_bytes()) }
 }
 
 /// Whether the present value of `request.jwt` was set in the present transaction.
@@ -171,23 +197,66 @@ fn is_own_turn() -> bool {
     turn != 0 && turn == shared::own_transaction()
 }
 
-fn header(name: &str) -> Result<Option<String>, TokenError> {
+/// Headers, and the token in them. Reading them takes longer than comparing them, and a session often has the same
+/// ones for several statements.
+struct Read {
+    name: String,
+    headers: String,
+    token: Option<Rc<str>>,
+}
+
+static LAST_HEADERS: Process<RefCell<Option<Read>>> = Process::new(RefCell::new(None));
+
+/// Longer headers are read again.
+const MOST_KEPT_BYTES: usize = 1 << 15;
+
+fn header(name: &str) -> Result<Option<Rc<str>>, TokenError> {
     let limit = MAX_HEADERS_BYTES.max(4 * settings::max_token_bytes());
-    let headers = look_up(REQUEST_HEADERS, limit)?;
-    Ok(headers.and_then(|headers| token::bearer(&headers, name)))
+    let Some(headers) = look_up(REQUEST_HEADERS, limit)? else {
+        return Ok(None);
+    };
+    if let Some(last) = LAST_HEADERS.get().borrow().as_ref()
+        && last.headers == headers
+        && last.name == name
+    {
+        return Ok(last.token.clone());
+    }
+    let token: Option<Rc<str>> = token::bearer(headers, name).map(Rc::from);
+    if headers.len() <= MOST_KEPT_BYTES {
+        let read = Read {
+            name: name.to_owned(),
+            headers: headers.to_owned(),
+            token: token.clone(),
+        };
+        LAST_HEADERS.get().replace(Some(read));
+    }
+    Ok(token)
+}
+
+/// Raw declarations: no guard, because it is asked not to raise.
+mod raw {
+    use std::ffi::c_char;
+    unsafe extern "C-unwind" {
+        pub fn GetConfigOption(
+            name: *const c_char,
+            missing_ok: bool,
+            restrict_privileged: bool,
+        ) -> *const c_char;
+    }
 }
 
 /// A setting by its name; `None` if it is not set or empty: PostgREST leaves `''` behind.
-fn look_up(name: &CStr, limit: usize) -> Result<Option<String>, TokenError> {
-    // SAFETY: a look-up that does not raise for a missing name; the text is copied at once.
-    unsafe { copy(pg_sys::GetConfigOption(name.as_ptr(), true, false), limit) }
+fn look_up<'a>(name: &CStr, limit: usize) -> Result<Option<&'a str>, TokenError> {
+    // SAFETY: a look-up that does not raise for a missing name.
+    unsafe { text_of(raw::GetConfigOption(name.as_ptr(), true, false), limit) }
 }
 
-/// A copy of the value of a setting, unless it is longer than the limit.
+/// The value of a setting, unless it is longer than the limit.
 ///
 /// # Safety
-/// `value` is NULL or a text that ends with a zero.
-unsafe fn copy(value: *const c_char, limit: usize) -> Result<Option<String>, TokenError> {
+/// `value` is NULL or a text that ends with a zero. What is returned must not be used after the setting may have
+/// changed.
+unsafe fn text_of<'a>(value: *const c_char, limit: usize) -> Result<Option<&'a str>, TokenError> {
     if value.is_null() {
         return Ok(None);
     }
@@ -197,8 +266,7 @@ unsafe fn copy(value: *const c_char, limit: usize) -> Result<Option<String>, Tok
     if bytes > limit {
         return Err(TokenError::TooLarge { bytes, limit });
     }
-    let text = value.to_str().ok().filter(|text| !text.is_empty());
-    Ok(text.map(str::to_owned))
+    Ok(value.to_str().ok().filter(|text| !text.is_empty()))
 }
 
 /// Whether the login role of this session is in `gateway_roles`.
@@ -270,5 +338,5 @@ unsafe extern "C-unwind" fn assign_jwt(_new: *const c_char, extra: *mut c_void) 
     if unsafe { pg_sys::ParallelWorkerNumber } < 0 {
         shared::note_turn(turn);
     }
-    settings_changed();
+    answers::advance();
 }

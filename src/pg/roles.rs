@@ -1,9 +1,9 @@
 //! Who asks: names and memberships of database roles.
 
+use super::answers::Moment;
 use super::errors::Undecided;
 use super::process::Process;
-use super::request::{self, Moment};
-use super::{registry, settings, version};
+use super::{registry, request, settings, version};
 use pgrx::pg_sys;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -49,14 +49,17 @@ pub fn may_be_nobody() -> Result<bool, Undecided> {
     let user = unsafe { pg_sys::GetUserId() };
     if let Some((own, moment, answer)) = NOBODY.get().get()
         && own == user
-        && request::is_present(moment)
+        && moment == Moment::present()
     {
         return Ok(answer);
     }
+    let moment = Moment::present();
     let role = current();
     let answer = is_anonymous(&role)
         || !settings::is_tampered() && !registry::current()?.registry.gives(&role);
-    NOBODY.get().set(Some((user, request::moment(), answer)));
+    if request::is_told_of_changes() {
+        NOBODY.get().set(Some((user, moment, answer)));
+    }
     Ok(answer)
 }
 

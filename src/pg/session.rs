@@ -1,8 +1,10 @@
 //! What was decided about the token of the current request.
 //!
-//! The path per row is [`remembered`]: a few comparisons, no allocation, no lock, no look-up. Texts and
-//! `jsonb` are built once for each decision, and copied into the caller's memory.
+//! A decision holds for a token, what is trusted, and the times of the statement and the transaction. The token is
+//! looked at again whenever the epoch of [`answers`] has advanced, and judged again only if it is another one or
+//! the rest has moved.
 
+use super::answers::{self, Answer, Moment, NULL, Value, boolean};
 use super::call::Returned;
 use super::errors::SqlError;
 use super::process::Process;
@@ -13,60 +15,10 @@ use super::{api_key, claims, clock, registry};
 use crate::policy::{self, email, organization, second_factor};
 use crate::token::Claims;
 use crate::verify::{self, Failure, Purpose, Question, Reason, Refusal, Verified};
-use pgrx::{IntoDatum, PgMemoryContexts, pg_sys};
+use pgrx::IntoDatum;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// A question without arguments, whose answer is remembered for the statement.
-#[derive(Clone, Copy)]
-#[repr(usize)]
-pub enum Answer {
-    /// The verified claims.
-    Claims,
-    /// Whether the token is valid.
-    IsValid,
-    /// Whether it is of Supabase or Firebase.
-    IsSupabaseOrFirebase,
-    /// The provider's name.
-    Provider,
-    /// The issuer.
-    Issuer,
-    /// The subject.
-    Subject,
-    /// The effective role.
-    Role,
-    /// The session's id.
-    SessionId,
-    /// The organisation's id.
-    OrganizationId,
-    /// The role in the organisation.
-    OrganizationRole,
-    /// Whether a second factor was used.
-    SecondFactor,
-    /// Whether the e-mail address was verified.
-    EmailVerified,
-}
-
-const ANSWERS: usize = Answer::EmailVerified as usize + 1;
-
-/// An answer as PostgreSQL wants it.
-#[derive(Clone, Copy)]
-pub struct Slot {
-    is_known: bool,
-    is_null: bool,
-    /// Bytes to copy; 0: the datum is the value itself.
-    length: usize,
-    datum: pg_sys::Datum,
-}
-
-const UNKNOWN: Slot = Slot {
-    is_known: false,
-    is_null: true,
-    length: 0,
-    datum: pg_sys::Datum::null(),
-};
 
 /// Under which circumstances a decision holds.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -77,13 +29,11 @@ struct Circumstances {
 }
 
 impl Circumstances {
-    #[inline(always)]
     fn present() -> Self {
-        let (statement, transaction) = clock::statement_and_transaction();
         Circumstances {
             registry: registry::counter(),
-            statement,
-            transaction,
+            statement: clock::statement(),
+            transaction: clock::transaction(),
         }
     }
 }
@@ -100,66 +50,21 @@ pub struct Decision {
     pub now: f64,
 }
 
-static MOMENT: Process<Cell<Option<request::Moment>>> = Process::new(Cell::new(None));
+/// When the decision was last found to hold.
+static HELD_AT: Process<Cell<Moment>> = Process::new(Cell::new(Moment::NEVER));
 static CIRCUMSTANCES: Process<Cell<Option<Circumstances>>> = Process::new(Cell::new(None));
-static SLOTS: Process<[Cell<Slot>; ANSWERS]> =
-    Process::new([const { Cell::new(UNKNOWN) }; ANSWERS]);
 static TOKEN: Process<RefCell<Token>> = Process::new(RefCell::new(Token::None));
 static DECISION: Process<RefCell<Option<Rc<Decision>>>> = Process::new(RefCell::new(None));
-static MEMORY: Process<Cell<pg_sys::MemoryContext>> = Process::new(Cell::new(ptr::null_mut()));
 static RECENT_TOKENS: Process<RefCell<Recent>> = Process::new(RefCell::new(Recent::new()));
 
-/// The answer, if it was given before and still holds.
-#[inline(always)]
-pub fn remembered(answer: Answer) -> Option<Slot> {
-    let slot = SLOTS.get()[answer as usize].get();
-    let holds = slot.is_known
-        && MOMENT.get().get().is_some_and(request::is_present)
-        && CIRCUMSTANCES.get().get() == Some(Circumstances::present());
-    holds.then_some(slot)
-}
-
-/// Raw declarations: no guard, because where they are called nothing has to be dropped.
-mod raw {
-    unsafe extern "C-unwind" {
-        pub fn palloc(size: usize) -> *mut u8;
-    }
-}
-
-impl Slot {
-    /// The answer as the result of a call, copied into the caller's memory.
-    ///
-    /// # Safety
-    /// `fcinfo` must be valid, and no frame between here and PostgreSQL may have anything to drop.
-    #[inline(always)]
-    pub unsafe fn give(self, fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-        // SAFETY: the caller vouches for fcinfo and the frames (palloc may raise); `datum` points to
-        // `length` bytes in MEMORY, which is only reset when the slots are.
-        unsafe {
-            (*fcinfo).isnull = self.is_null;
-            if self.length == 0 {
-                return self.datum;
-            }
-            let copy = raw::palloc(self.length);
-            ptr::copy_nonoverlapping(self.datum.cast_mut_ptr::<u8>(), copy, self.length);
-            pg_sys::Datum::from(copy)
-        }
-    }
-}
-
 /// Decides, answers, and remembers both.
+///
+/// # Errors
+/// 58000 when it cannot be decided.
 pub fn answer(answer: Answer) -> Result<(), SqlError> {
     let decision = decide()?;
-    let slot = &SLOTS.get()[answer as usize];
-    if !slot.get().is_known {
-        slot.set(build(answer, &decision));
-    }
+    answers::remember(answer, HELD_AT.get().get(), || build(answer, &decision));
     Ok(())
-}
-
-/// What [`answer`] has just remembered.
-pub fn last(answer: Answer) -> Slot {
-    SLOTS.get()[answer as usize].get()
 }
 
 /// The decision about the token of the current request.
@@ -167,29 +72,27 @@ pub fn last(answer: Answer) -> Slot {
 /// # Errors
 /// 58000 when it cannot be decided.
 pub fn decide() -> Result<Rc<Decision>, SqlError> {
-    let moment = request::moment();
-    let is_present = MOMENT.get().get().is_some_and(request::is_present);
-    let holds = CIRCUMSTANCES.get().get() == Some(Circumstances::present());
-    // A utility statement may have changed a setting that is not ours without starting a query.
-    if !is_present || !holds {
-        let token = request::take();
-        if *TOKEN.get().borrow() != token {
-            TOKEN.get().replace(token);
-            CIRCUMSTANCES.get().set(None);
-        }
-        MOMENT.get().set(Some(moment));
-    }
-    if CIRCUMSTANCES.get().get() == Some(Circumstances::present())
+    if HELD_AT.get().get() == Moment::present()
         && let Some(decision) = DECISION.get().borrow().as_ref()
     {
         return Ok(Rc::clone(decision));
     }
+    let moment = Moment::present();
+    if request::take_again(&mut TOKEN.get().borrow_mut()) {
+        CIRCUMSTANCES.get().set(None);
+    }
+    if CIRCUMSTANCES.get().get() == Some(Circumstances::present())
+        && let Some(decision) = DECISION.get().borrow().as_ref()
+    {
+        hold_since(moment);
+        return Ok(Rc::clone(decision));
+    }
     forget();
     registry::accept_invalidations();
-    let circumstances = Circumstances::present();
+    // What moves from here on moves on from what is being decided.
+    let (moment, circumstances) = (Moment::present(), Circumstances::present());
     let now = clock::statement_time();
-    let token = TOKEN.get().borrow().clone();
-    let (verified, refusal) = match judge(&token, now)? {
+    let (verified, refusal) = match judge(&TOKEN.get().borrow(), now)? {
         Ok(verified) => (Some(verified), None),
         Err(refusal) => (None, refusal),
     };
@@ -201,20 +104,22 @@ pub fn decide() -> Result<Rc<Decision>, SqlError> {
     });
     DECISION.get().replace(Some(Rc::clone(&decision)));
     CIRCUMSTANCES.get().set(Some(circumstances));
+    hold_since(moment);
     Ok(decision)
+}
+
+/// The decision was found to hold. Where nothing tells when the settings change, that is true for no time.
+fn hold_since(moment: Moment) {
+    let is_told = request::is_told_of_changes();
+    let moment = if is_told { moment } else { Moment::NEVER };
+    HELD_AT.get().set(moment);
 }
 
 /// Forgets the decision and the answers that were built from it.
 fn forget() {
     CIRCUMSTANCES.get().set(None);
-    for slot in SLOTS.get() {
-        slot.set(UNKNOWN);
-    }
-    let memory = MEMORY.get().get();
-    if !memory.is_null() {
-        // SAFETY: our own context; the slots that pointed into it have just been cleared.
-        unsafe { pg_sys::MemoryContextReset(memory) };
-    }
+    HELD_AT.get().set(Moment::NEVER);
+    answers::forget();
 }
 
 /// Judges a token of the current request.
@@ -349,7 +254,7 @@ pub fn conflicting() -> Refusal {
     }
 }
 
-fn build(answer: Answer, decision: &Decision) -> Slot {
+fn build(answer: Answer, decision: &Decision) -> Value {
     let Some(token) = &decision.verified else {
         return match answer {
             Answer::IsValid
@@ -360,7 +265,7 @@ fn build(answer: Answer, decision: &Decision) -> Slot {
         };
     };
     match answer {
-        Answer::Claims => stored(|| claims::to_jsonb(token.claims().payload())),
+        Answer::Claims => answers::stored(|| claims::to_jsonb(token.claims().payload())),
         Answer::IsValid => boolean(true),
         Answer::IsSupabaseOrFirebase => {
             boolean(policy::is_of_kind(token, "supabase") || policy::is_of_kind(token, "firebase"))
@@ -377,50 +282,8 @@ fn build(answer: Answer, decision: &Decision) -> Slot {
     }
 }
 
-const NULL: Slot = Slot {
-    is_known: true,
-    ..UNKNOWN
-};
-
-fn boolean(value: bool) -> Slot {
-    Slot {
-        is_known: true,
-        is_null: false,
-        length: 0,
-        datum: pg_sys::Datum::from(value),
-    }
-}
-
-fn text(value: Option<&str>) -> Slot {
-    stored(|| value.and_then(IntoDatum::into_datum))
-}
-
-/// Builds a variable-length value in the memory of the decision.
-fn stored(build: impl FnOnce() -> Option<pg_sys::Datum>) -> Slot {
-    // SAFETY: creating a context and switching to it; switched back also when `build` raises, because
-    // PostgreSQL resets CurrentMemoryContext then.
-    let datum = unsafe {
-        if MEMORY.get().get().is_null() {
-            MEMORY.get().set(pg_sys::AllocSetContextCreateExtended(
-                pg_sys::TopMemoryContext,
-                c"third_party_auth decision".as_ptr(),
-                pg_sys::ALLOCSET_SMALL_MINSIZE as usize,
-                pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
-                pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
-            ));
-        }
-        PgMemoryContexts::For(MEMORY.get().get()).switch_to(|_| build())
-    };
-    match datum {
-        None => NULL,
-        Some(datum) => Slot {
-            is_known: true,
-            is_null: false,
-            // SAFETY: text and jsonb are built as plain (not toasted) varlenas.
-            length: unsafe { pgrx::varsize_any(datum.cast_mut_ptr()) },
-            datum,
-        },
-    }
+fn text(value: Option<&str>) -> Value {
+    answers::stored(|| value.and_then(IntoDatum::into_datum))
 }
 
 /// Runs a question that has arguments on the decision: `false` or NULL without a valid token.

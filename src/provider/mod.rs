@@ -27,6 +27,7 @@ pub mod row;
 pub mod secret;
 
 use crate::keys::{Algorithm, KeySet};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use address::KeyAddress;
@@ -91,7 +92,7 @@ pub enum Audiences {
 #[derive(Debug, Clone)]
 pub enum KeySource {
     /// Keys given at registration: never fetched, never stale.
-    Pinned(KeySet),
+    Pinned(Arc<KeySet>),
     /// Keys fetched from this address and kept.
     Fetched(KeyAddress),
 }

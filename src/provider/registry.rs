@@ -1,7 +1,7 @@
 //! All providers of one database, and its revoked keys.
 
 use super::{Provider, Secret};
-use crate::keys::{Key, Kid};
+use crate::keys::Key;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -37,14 +37,12 @@ impl Registry {
             issuers.any(|own| own.is_exact() && own.matches(iss))
         };
         let enabled = |provider: &&Arc<Provider>| provider.enabled;
-        let of_this_issuer: Vec<_> = self.providers.iter().filter(is_exact).collect();
-        match of_this_issuer.is_empty() {
-            false => of_this_issuer.into_iter().find(enabled),
-            true => {
-                let mut templates = self.providers.iter().filter(enabled);
-                templates.find(|provider| provider.has_issuer(iss))
-            }
+        let mut of_this_issuer = self.providers.iter().filter(is_exact).peekable();
+        if of_this_issuer.peek().is_some() {
+            return of_this_issuer.find(enabled);
         }
+        let mut templates = self.providers.iter().filter(enabled);
+        templates.find(|provider| provider.has_issuer(iss))
     }
 
     /// The symmetric secret of a provider: only of a kind that may have one.
@@ -73,8 +71,7 @@ impl Registry {
         }
         let thumbprint = key.thumbprint.to_string();
         self.revoked_of(provider).any(|revoked| {
-            revoked.thumbprint.as_deref() == Some(thumbprint.as_str())
-                || key.kid == Some(Kid::new(&revoked.kid))
+            revoked.thumbprint.as_deref() == Some(thumbprint.as_str()) || key.has_id(&revoked.kid)
         })
     }
 

@@ -5,6 +5,7 @@
 //! neither U+0000 nor numbers outside PostgreSQL's `numeric` occur, because `jsonb` cannot hold them.
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 use std::cell::Cell;
 use std::fmt;
@@ -208,11 +209,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let mut members = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
             let name = self.text(name)?;
-            if members.contains_key(&name) {
+            let Entry::Vacant(place) = members.entry(name) else {
                 return Err(self.fail(JsonError::DuplicateMember));
-            }
-            let value = entries.next_value_seed(self)?;
-            members.insert(name, value);
+            };
+            place.insert(entries.next_value_seed(self)?);
         }
         Ok(Value::Object(members))
     }

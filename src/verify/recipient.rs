@@ -98,9 +98,11 @@ pub(super) fn authorized_party(claims: &Claims, provider: &Provider) -> Result<(
             .found(text(&party))),
         };
     }
-    let (Audiences::OneOf(own), Claim::Present(audience), Claim::Present(azp)) =
-        (&provider.audiences, claims.audience(), claims.string("azp"))
+    let (Audiences::OneOf(own), Claim::Present(azp)) = (&provider.audiences, claims.string("azp"))
     else {
+        return Ok(());
+    };
+    let Claim::Present(audience) = claims.audience() else {
         return Ok(());
     };
     let is_of_another =

@@ -1,6 +1,6 @@
 //! What PostgreSQL is told about each setting: its limits, who changes it, and what is checked.
 
-use super::super::request;
+use super::super::{answers, request};
 use super::*;
 use crate::fetch::Network;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry};
@@ -225,11 +225,12 @@ fn define_tokens() {
 }
 
 unsafe extern "C-unwind" fn string_changed(_new: *const c_char, _extra: *mut c_void) {
-    request::settings_changed();
+    lists_changed();
+    answers::advance();
 }
 
 unsafe extern "C-unwind" fn enum_changed(_new: c_int, _extra: *mut c_void) {
-    request::settings_changed();
+    answers::advance();
 }
 
 #[pg_guard]

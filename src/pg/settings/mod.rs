@@ -4,11 +4,15 @@
 mod definitions;
 mod placeholders;
 
+use super::process::Process;
 use super::request;
 use crate::fetch::{AllowHttp, Rules};
 use pgrx::PostgresGucEnum;
 use pgrx::guc::GucSetting;
+use std::cell::RefCell;
 use std::ffi::CString;
+use std::ops::Deref;
+use std::rc::Rc;
 use std::time::Duration;
 
 pub use definitions::define;
@@ -129,22 +133,60 @@ pub fn fetch_on_standby() -> bool {
     FETCH_ON_STANDBY.get()
 }
 
+/// The settings that are lists, as they were read last. They are asked for with every statement.
+#[derive(Default)]
+struct Lists {
+    gateway_roles: Vec<String>,
+    token_sources: Vec<request::Source>,
+    anonymous_roles: Vec<String>,
+}
+
+static LISTS: Process<RefCell<Option<Rc<Lists>>>> = Process::new(RefCell::new(None));
+
+/// One of them is being assigned.
+fn lists_changed() {
+    LISTS.get().replace(None);
+}
+
+fn lists() -> Rc<Lists> {
+    let read = || {
+        let sources = list(&text(&TOKEN_SOURCES));
+        Rc::new(Lists {
+            gateway_roles: list(&text(&GATEWAY_ROLES)),
+            token_sources: sources
+                .iter()
+                .filter_map(|entry| request::Source::parse(entry))
+                .collect(),
+            anonymous_roles: list(&text(&ANONYMOUS_ROLES)),
+        })
+    };
+    Rc::clone(LISTS.get().borrow_mut().get_or_insert_with(read))
+}
+
 /// The login roles of `gateway_roles`.
-pub fn gateway_roles() -> Vec<String> {
-    list(&text(&GATEWAY_ROLES))
+pub fn gateway_roles() -> impl Deref<Target = [String]> {
+    Part(lists(), |lists| &lists.gateway_roles)
 }
 
 /// The entries of `token_sources`; one that cannot be read names nothing.
-pub fn token_sources() -> Vec<request::Source> {
-    list(&text(&TOKEN_SOURCES))
-        .iter()
-        .filter_map(|entry| request::Source::parse(entry))
-        .collect()
+pub fn token_sources() -> impl Deref<Target = [request::Source]> {
+    Part(lists(), |lists| &lists.token_sources)
 }
 
 /// The roles of `anonymous_roles`.
-pub fn anonymous_roles() -> Vec<String> {
-    list(&text(&ANONYMOUS_ROLES))
+pub fn anonymous_roles() -> impl Deref<Target = [String]> {
+    Part(lists(), |lists| &lists.anonymous_roles)
+}
+
+/// One of the lists.
+struct Part<T>(Rc<Lists>, fn(&Lists) -> &[T]);
+
+impl<T> Deref for Part<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        (self.1)(&self.0)
+    }
 }
 
 /// How long `request.jwt` counts.

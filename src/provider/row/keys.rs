@@ -6,6 +6,7 @@ use crate::provider::arguments::{RowError, check_texts, check_url, error, shown}
 use crate::provider::presets::Preset;
 use crate::provider::{KeyAddress, KeySource};
 use serde_json::Value;
+use std::sync::Arc;
 
 impl Row {
     pub(super) fn drop_unusable_keys(&mut self) {
@@ -55,7 +56,10 @@ impl Row {
                 "jwks and jwks_uri contradict each other",
                 "Give jwks to pin keys that are never fetched, or jwks_uri to have them fetched.",
             )),
-            (Some(text), None) => self.pinned(text, algorithms, advice).map(KeySource::Pinned),
+            (Some(text), None) => {
+                let keys = self.pinned(text, algorithms, advice)?;
+                Ok(KeySource::Pinned(Arc::new(keys)))
+            }
             (None, Some(url)) => {
                 check_url("jwks_uri", url)?;
                 Ok(KeySource::Fetched(KeyAddress::Direct {

@@ -32,7 +32,9 @@ reset role;
 select verify_third_party_jwt(:'clerk_admin')->>'sub' as clerk;
 select verify_third_party_jwt(:'clerk_other_party');
 select count(*) > 0 as explained from third_party_auth.explain(:'clerk_pending');
-select provider, outcome, reason, count from third_party_auth.stats order by provider, outcome, reason;
+-- Whether a signature was found good before (cached) depends on what other sessions have asked.
+select provider, case when reason is null then 'accepted' else outcome end as outcome, reason, sum(count) as count
+from third_party_auth.stats group by 1, 2, 3 order by 1, 2, 3;
 
 -- An API key is the token of no user. Where something asks what it is, it counts as accepted.
 select third_party_auth.reset_stats();

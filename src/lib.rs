@@ -43,6 +43,10 @@ pub mod pg;
 #[path = "../pg_test/mod.rs"]
 pub mod pg_test;
 
+#[cfg(feature = "pg_bench")]
+#[path = "../benches/in_server/mod.rs"]
+pub mod in_server;
+
 use pgrx::{extension_sql_file, pg_guard};
 
 pgrx::pg_module_magic!();

@@ -27,6 +27,9 @@ const PURE: [&str; 6] = ["token", "keys", "provider", "verify", "policy", "cache
 /// The only folder that touches PostgreSQL.
 const BOUNDARY: &str = "pg";
 
+/// The features with which files outside `src` become part of the library.
+const NOT_SHIPPED: [&str; 2] = ["pg_test", "pg_bench"];
+
 const MAX_LINES: usize = 500;
 /// How far above an `unsafe {` its SAFETY comment may begin.
 const SAFETY_REACH: usize = 10;
@@ -265,6 +268,31 @@ fn nothing_that_is_shipped_unwraps() {
         }
         violations
     }));
+}
+
+#[test]
+fn what_is_shipped_has_neither_tests_nor_benches() {
+    let features: toml::Table = include_str!("../Cargo.toml").parse().unwrap();
+    let default = features["features"]["default"].as_array().unwrap();
+    assert!(
+        !default
+            .iter()
+            .any(|feature| NOT_SHIPPED.contains(&feature.as_str().unwrap())),
+        "{default:?}"
+    );
+
+    let text = include_str!("../src/lib.rs");
+    let lines: Vec<_> = text.lines().collect();
+    let outside: Vec<_> = lines
+        .windows(2)
+        .filter(|pair| pair[1].starts_with("#[path = \"../"))
+        .collect();
+    assert_eq!(outside.len(), NOT_SHIPPED.len());
+    let always = outside.iter().filter(|pair| {
+        let is_behind = |feature| pair[0].contains(&format!("feature = \"{feature}\""));
+        !(pair[0].starts_with("#[cfg(") && NOT_SHIPPED.into_iter().any(is_behind))
+    });
+    promise(always.map(|pair| pair.join(" ")).collect());
 }
 
 #[test]

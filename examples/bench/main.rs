@@ -6,6 +6,11 @@
 
 #[path = "../../tests/support/cluster.rs"]
 mod cluster;
+#[allow(dead_code)]
+mod common;
+mod in_process;
+mod instructions;
+mod library;
 #[path = "../../tests/common/mint.rs"]
 #[allow(dead_code)]
 mod mint;
@@ -95,6 +100,15 @@ const fn case(
 }
 
 fn main() {
+    if std::env::args().any(|argument| argument == "in_server") {
+        let scale = common::Scale {
+            quick: std::env::args().any(|argument| argument == "--quick"),
+        };
+        let mut tables = in_process::measure(scale);
+        tables.extend(instructions::measure(scale));
+        tables.iter().for_each(show);
+        return;
+    }
     let cluster = Cluster::start(
         "bench",
         &["jit = off", "max_parallel_workers_per_gather = 0"],
@@ -304,4 +318,19 @@ fn print(times: &[Vec<f64>]) {
     println!(
         "\nThe ratio is to using (true); that of jwt_org_id() is to the comparison with a constant."
     );
+}
+
+fn show(table: &table::Table) {
+    println!("\n{} ({})\n{}\n", table.title, table.unit, table.note);
+    for row in &table.rows {
+        let ratio = row
+            .ratio
+            .map_or(String::new(), |ratio| format!("{ratio:.2}"));
+        let budget = row.budget.map_or(String::new(), |budget| match budget {
+            table::Budget::RatioAtMost(most) => format!("ratio at most {most}"),
+            table::Budget::RatioAtLeast(least) => format!("ratio at least {least}"),
+            table::Budget::ValueAtMost(most) => format!("at most {most}"),
+        });
+        println!("{:<60} {:>10.2} {ratio:>6}  {budget}", row.name, row.value);
+    }
 }

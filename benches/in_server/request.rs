@@ -1,7 +1,7 @@
 //! The token of a request, and the next statement.
 
 use crate::pg::parameters::set_local;
-use crate::pg::{request, session};
+use crate::pg::{answers, session};
 
 /// The session carries this token from now on.
 pub fn set_token(token: &str) {
@@ -31,7 +31,7 @@ pub fn next_statement() {
         let statement = raw::GetCurrentStatementStartTimestamp();
         raw::SetParallelStartTimestamps(transaction, statement + 1);
     }
-    request::executor_started();
+    answers::advance();
 }
 
 /// Decides about the token of the request, as the first call of a policy in a statement does. It must be valid.

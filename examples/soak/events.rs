@@ -1,18 +1,17 @@
 //! What happens to the server and its identity provider.
 
-use crate::cluster::Stop;
-use crate::cluster::programs::signal;
+mod keys;
+mod processes;
+mod registry;
+
+use crate::cluster::Cluster;
 use crate::load::{Case, Expected, Load, Pool};
-use crate::setting::{Setting, Signer, add_pinned, claims, text};
+use crate::setting::{Setting, Signer, text};
 use crate::support::Behaviour;
-use postgres::Client;
+use postgres::{Client, Config};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
-
-/// How many keys are published at a time.
-const PUBLISHED: usize = 3;
 
 /// The server's settings: as short as the events are.
 const SETTINGS: [&str; 4] = [
@@ -22,13 +21,21 @@ const SETTINGS: [&str; 4] = [
     "log_checkpoints = off",
 ];
 
-/// Not more often than this is a process killed: three crashes in a minute would stop the fetching.
-const BETWEEN_KILLS: Duration = Duration::from_secs(40);
+/// How long an identity provider misbehaves if nobody asks it.
+const MISBEHAVIOUR: Duration = Duration::from_secs(15);
 
 /// A published key and the answer to its token.
 struct Published {
+    kid: String,
     signer: Signer,
     case: Arc<Case>,
+    is_revoked: bool,
+}
+
+/// Since when the identity provider misbehaves, and how often it had been asked before.
+struct Misbehaviour {
+    since: Instant,
+    requests: usize,
 }
 
 /// The server, the identity provider, and what became of them.
@@ -42,9 +49,12 @@ pub struct World {
     published: VecDeque<Published>,
     /// Withdrawn keys, and since when: refused once the server has heard of it.
     withdrawn: Vec<(Arc<Case>, f64)>,
+    /// Withdrawn keys that are refused.
+    refused: VecDeque<Arc<Case>>,
+    misbehaviour: Option<Misbehaviour>,
     number: u64,
     random: u64,
-    last_kill: Instant,
+    last_blame: Instant,
 }
 
 impl World {
@@ -58,39 +68,54 @@ impl World {
             kills: 0,
             published: VecDeque::new(),
             withdrawn: Vec::new(),
+            refused: VecDeque::new(),
+            misbehaviour: None,
             number: 0,
             random: seed | 1,
-            last_kill: Instant::now(),
+            last_blame: Instant::now(),
         };
         world.new_key();
         let mut client = world.setting.cluster.superuser();
         world.setting.register(&mut client);
-        let statements =
-            "CREATE DATABASE app TEMPLATE template0; CREATE DATABASE scratch TEMPLATE template0";
-        for statement in statements.split("; ") {
+        for statement in [
+            "CREATE DATABASE app TEMPLATE template0",
+            "CREATE DATABASE scratch TEMPLATE template0",
+            // Each refusal is an error: millions of lines in which the others could not be found.
+            "ALTER ROLE app SET log_min_messages = 'log'",
+        ] {
             client.batch_execute(statement).expect(statement);
         }
-        // For somebody else: no key decides about it.
-        let mut foreign = claims(&world.setting.idp.issuer());
-        foreign["aud"] = "somebody else".into();
-        let token = world.published[0].signer.token(&foreign);
+        let token = world.token_for("somebody else");
         world.pool.add(token, Expected::Refused);
         world
     }
 
-    /// One event; what it was.
-    pub fn something_happens(&mut self) -> &'static str {
+    /// Whom the load works as: somebody who may do nothing but verify.
+    pub fn user(&self) -> Config {
+        self.cluster().config("app", "postgres")
+    }
+
+    /// One event; what it was. In calm times no process ends that lives as long as the server.
+    pub fn something_happens(&mut self, load: &Load, is_calm: bool) -> &'static str {
         self.withdrawn_keys_are_refused();
-        let may_kill = self.last_kill.elapsed() > BETWEEN_KILLS;
-        let what = match self.next(10) {
-            0..3 => self.rotation(),
-            3 => self.misbehaviour(),
-            4 => self.flood(),
-            5 => self.extension_elsewhere(),
-            6 => self.provider_comes_and_goes(),
-            7 if may_kill => self.killed_backend(),
-            8 if may_kill => self.killed_fetcher(),
-            9 if may_kill => self.immediate_restart(),
+        self.end_misbehaviour();
+        let what = match self.next(if is_calm { 19 } else { 30 }) {
+            0..4 => self.rotation(),
+            4..6 => self.misbehave(),
+            6..8 => self.flood(),
+            8..10 => self.revocation(),
+            10 => self.extension_elsewhere(),
+            11 => self.provider_comes_and_goes(),
+            12..14 => self.more_audiences(load),
+            14 => self.switched_off(load),
+            15 => self.other_settings(),
+            16 => self.sessions_come_and_go(),
+            17 => self.terminated_session(),
+            18 => self.terminated_sync(),
+            19..23 => self.killed_process(),
+            23..26 => self.killed_fetcher(),
+            26..28 => self.immediate_restart(),
+            28 => self.terminated_fetcher(),
             _ => self.worker_restart(),
         };
         *self.counts.entry(what).or_default() += 1;
@@ -100,12 +125,14 @@ impl World {
     /// The identity provider behaves, and the newest key is accepted.
     pub fn calm_down(&mut self) {
         self.setting.idp.behave(Behaviour::Normal);
+        let newest = self.published.len() - 1;
+        if self.published[newest].is_revoked {
+            self.change_revocation(newest);
+        }
         let mut client = self.client();
-        let newest = self.published.back().expect("a key");
-        let token = self.setting.token(&newest.signer);
+        let token = self.newest_token();
         let minute = Duration::from_secs(60);
-        self.setting
-            .cluster
+        self.cluster()
             .eventually_within(minute, "the newest key is accepted", || {
                 crate::setting::verify(&mut client, &token).is_ok()
             });
@@ -113,15 +140,23 @@ impl World {
 
     /// A session, as soon as the server takes one.
     pub fn client(&self) -> Client {
-        let config = self.setting.cluster.config("postgres", "postgres");
+        let config = self.cluster().config("postgres", "postgres");
         let mut client = None;
-        self.setting
-            .cluster
-            .eventually("the server takes sessions", || {
-                client = config.connect(postgres::NoTls).ok();
-                client.is_some()
-            });
+        self.cluster().eventually("the server takes sessions", || {
+            client = config.connect(postgres::NoTls).ok();
+            client.is_some()
+        });
         client.expect("a session")
+    }
+
+    /// A token of the newest key.
+    pub fn newest_token(&self) -> String {
+        let newest = &self.published[self.published.len() - 1];
+        self.setting.token(&newest.signer)
+    }
+
+    fn cluster(&self) -> &Cluster {
+        &self.setting.cluster
     }
 
     fn next(&mut self, below: u64) -> u64 {
@@ -131,67 +166,43 @@ impl World {
         (self.random >> 8) % below
     }
 
-    /// Publishes a new key, and asks about a token of it from the same moment on.
-    fn new_key(&mut self) {
-        self.number += 1;
-        let kid = format!("key {}", self.number);
-        let signer = match self.number % 3 {
-            0 => Signer::rsa(&kid),
-            1 => Signer::new(&kid),
-            _ => Signer::ed25519(&kid),
-        };
-        let mut keys: Vec<_> = self.published.iter().map(|one| one.signer.jwk()).collect();
-        keys.push(signer.jwk());
-        self.setting.idp.publish(keys);
-        let case = self.pool.add(self.setting.token(&signer), Expected::Valid);
-        self.published.push_back(Published { signer, case });
-    }
-
-    fn rotation(&mut self) -> &'static str {
-        self.new_key();
-        if self.published.len() > PUBLISHED {
-            let oldest = self.published.pop_front().expect("a key");
-            oldest.case.expect(Expected::Either);
-            let keys = self.published.iter().map(|one| one.signer.jwk()).collect();
-            self.setting.idp.publish(keys);
-            let now = crate::setting::now() as f64;
-            self.withdrawn.push((oldest.case, now));
-        }
-        "a rotation"
-    }
-
-    /// What the server fetched after a key was withdrawn does not have it, and the grace is over.
-    fn withdrawn_keys_are_refused(&mut self) {
-        let mut client = self.client();
-        let query = "SELECT extract(epoch FROM fetched_at)::text FROM third_party_auth.status WHERE provider = 'idp'";
-        let fetched: f64 = text(&mut client, query)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or_default();
-        let now = crate::setting::now() as f64;
-        self.withdrawn.retain(|(case, since)| {
-            // Fetches that had begun before may end a little after it.
-            let is_heard_of = fetched > since + 6.0 && now > fetched + 3.0;
-            if is_heard_of {
-                case.expect(Expected::Refused);
-            }
-            !is_heard_of
+    /// Lasts until somebody has met it, whatever else happens meanwhile.
+    fn misbehave(&mut self) -> &'static str {
+        let behaviours = [
+            Behaviour::Garbage,
+            Behaviour::Html,
+            Behaviour::EmptySet,
+            Behaviour::Reset,
+            Behaviour::Truncated,
+            Behaviour::Status(500),
+            Behaviour::Status(404),
+            Behaviour::Drip,
+            Behaviour::DripHeader,
+            Behaviour::TlsStall,
+            Behaviour::SlowEverywhere(Duration::from_secs(2)),
+            Behaviour::Huge,
+            Behaviour::OddKeys,
+            Behaviour::OnlyOddKeys,
+            Behaviour::DiscoveryStatus(503),
+            Behaviour::WrongDiscoveryIssuer,
+        ];
+        let number = self.next(behaviours.len() as u64) as usize;
+        self.setting.idp.behave(behaviours[number].clone());
+        self.misbehaviour = Some(Misbehaviour {
+            since: Instant::now(),
+            requests: self.setting.idp.connections(),
         });
+        "a misbehaving provider"
     }
 
-    fn misbehaviour(&mut self) -> &'static str {
-        let behaviour = match self.next(7) {
-            0 => Behaviour::Garbage,
-            1 => Behaviour::Html,
-            2 => Behaviour::EmptySet,
-            3 => Behaviour::Reset,
-            4 => Behaviour::Status(500),
-            5 => Behaviour::Drip,
-            _ => Behaviour::OddKeys,
+    fn end_misbehaviour(&mut self) {
+        let is_over = |misbehaviour: &mut Misbehaviour| {
+            self.setting.idp.connections() > misbehaviour.requests
+                || misbehaviour.since.elapsed() > MISBEHAVIOUR
         };
-        self.setting.idp.behave(behaviour);
-        thread::sleep(Duration::from_secs(3));
-        self.setting.idp.behave(Behaviour::Normal);
-        "a misbehaving provider"
+        if self.misbehaviour.take_if(is_over).is_some() {
+            self.setting.idp.behave(Behaviour::Normal);
+        }
     }
 
     /// Key ids that do not exist, from many sessions.
@@ -201,98 +212,45 @@ impl World {
         for number in 0..200 {
             self.number += 1;
             let kid = format!("no key {} {number}", self.number);
-            let token = key.token_under(&kid, &claims(&self.setting.idp.issuer()));
-            pool.add(token, Expected::Refused);
+            let claims = crate::setting::claims(&self.setting.idp.issuer());
+            pool.add(key.token_under(&kid, &claims), Expected::Refused);
         }
-        let config = self.setting.cluster.config("postgres", "postgres");
-        let load = Load::start(config, 30, &pool);
+        let load = Load::start(self.user(), 30, &pool);
         load.answers_more(1_000);
         let wrong = load.stop().wrong;
         assert!(wrong.is_empty(), "{wrong:?}");
         "a flood of unknown key ids"
     }
 
-    /// Another database gets the extension, is copied, and loses both.
-    fn extension_elsewhere(&mut self) -> &'static str {
-        let mut client = self.client();
-        let mut scratch = self.setting.cluster.connect("postgres", "scratch");
-        let signer = Signer::new("pinned");
-        for statement in [
-            "CREATE EXTENSION pg_third_party_auth",
-            &add_pinned(&signer, ""),
-            "BEGIN; DROP EXTENSION pg_third_party_auth; CREATE EXTENSION pg_third_party_auth; ROLLBACK",
-        ] {
-            scratch.batch_execute(statement).expect(statement);
+    /// What is in no session's memory yet is asked for too.
+    fn sessions_come_and_go(&mut self) -> &'static str {
+        for _ in 0..5 {
+            let load = Load::start(self.user(), 8, &self.pool);
+            load.answers_more(40);
+            let wrong = load.stop().wrong;
+            assert!(wrong.is_empty(), "{wrong:?}");
         }
-        let accepted = crate::setting::verify(&mut scratch, &signer.pinned("ada"));
-        assert_eq!(accepted.expect("a pinned key"), "ada");
-        scratch
-            .batch_execute("DROP EXTENSION pg_third_party_auth CASCADE")
-            .expect("dropped");
-        drop(scratch);
-        for statement in [
-            "DROP DATABASE app",
-            "CREATE DATABASE app TEMPLATE template0",
-        ] {
-            client.batch_execute(statement).expect(statement);
-        }
-        "an extension that comes and goes"
+        "sessions that come and go"
     }
 
-    fn provider_comes_and_goes(&mut self) -> &'static str {
+    /// Intervals that the answers do not depend on.
+    fn other_settings(&mut self) -> &'static str {
+        let choices = [
+            ("refresh_interval", ["5s", "10s", "15s"]),
+            ("http_timeout", ["1s", "2s", "5s"]),
+            ("removed_key_grace", ["0", "500ms", "1s"]),
+            ("max_stale", ["1h", "12h", "24h"]),
+            ("max_token_bytes", ["8kB", "16kB", "32kB"]),
+        ];
+        let (name, values) = choices[self.next(choices.len() as u64) as usize];
+        let value = values[self.next(values.len() as u64) as usize];
         let mut client = self.client();
-        let signer = Signer::new("pinned");
-        let token = signer.pinned("ada");
-        client
-            .batch_execute(&add_pinned(&signer, ""))
-            .expect("registered");
-        assert!(crate::setting::verify(&mut client, &token).is_ok());
-        let remove = "SELECT third_party_auth.remove_provider('pinned')";
-        client.batch_execute(remove).expect("removed");
-        let after = crate::setting::refusal(&mut client, &token);
-        assert_eq!(after, "28000 unknown_issuer");
-        "a provider that comes and goes"
-    }
-
-    fn killed_backend(&mut self) -> &'static str {
-        let mut victim = self.client();
-        let pid = text(&mut victim, "SELECT pg_backend_pid()::text").expect("its id");
-        self.kill(pid.parse().expect("a number"));
-        "a killed session"
-    }
-
-    fn killed_fetcher(&mut self) -> &'static str {
-        let mut client = self.client();
-        let Some(pid) = text(&mut client, "SELECT pid::text FROM third_party_auth.worker") else {
-            return self.worker_restart();
-        };
-        self.kill(pid.parse().expect("a number"));
-        "a killed fetcher"
-    }
-
-    fn kill(&mut self, pid: i32) {
-        let line = "all server processes terminated; reinitializing";
-        let before = self.setting.cluster.log().matches(line).count();
-        signal("KILL", pid);
-        self.kills += 1;
-        self.last_kill = Instant::now();
-        self.setting
-            .cluster
-            .eventually("the server starts its processes again", || {
-                self.setting.cluster.log().matches(line).count() > before
-            });
-        drop(self.client());
-    }
-
-    fn immediate_restart(&mut self) -> &'static str {
-        self.setting.cluster.restart(Stop::Immediate);
-        self.last_kill = Instant::now();
-        "an immediate restart"
-    }
-
-    fn worker_restart(&mut self) -> &'static str {
-        let restart = "SELECT third_party_auth.restart_worker()";
-        self.client().batch_execute(restart).expect(restart);
-        "a restart of the worker"
+        let set = format!("ALTER SYSTEM SET third_party_auth.{name} = '{value}'");
+        client.batch_execute(&set).expect("another setting");
+        assert_eq!(
+            text(&mut client, "SELECT pg_reload_conf()::text").as_deref(),
+            Some("true")
+        );
+        "other settings"
     }
 }

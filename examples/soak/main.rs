@@ -1,13 +1,18 @@
 //! `make soak MINUTES=20`: everything at once, for as long as it is told. Sessions verify tokens all the time,
-//! while keys rotate, the identity provider misbehaves, floods come, processes are killed, and databases,
-//! extensions and providers come and go. At the end: a table, and status 0 only if no answer was wrong, nothing
-//! crashed that was not killed, and memory and descriptors did not grow.
+//! while keys rotate and are revoked, the identity provider misbehaves, floods come, processes are killed, settings
+//! change, and databases, extensions and providers come and go. At the end: a table, and status 0 only if no answer
+//! was wrong, nothing crashed that was not killed, and memory and descriptors did not grow.
+//!
+//! Calm times alternate with those in which processes are killed: only what lives long can be seen to grow.
 //!
 //! `SEED=…` repeats the order of events; their times are the machine's.
 
 #[path = "../../tests/support/cluster.rs"]
 mod cluster;
 mod events;
+#[path = "../../tests/support/invariants.rs"]
+#[allow(dead_code)]
+mod invariants;
 #[path = "../../tests/support/load.rs"]
 #[allow(dead_code)]
 mod load;
@@ -36,6 +41,9 @@ const SESSIONS: u64 = 6;
 /// How many answers come between two events.
 const ANSWERS_BETWEEN: u64 = 400;
 
+/// How many times are calm, each as long as the time of kills that follows it.
+const CALM_TIMES: f64 = 2.0;
+
 fn main() -> ExitCode {
     let minutes: f64 = match env::args().nth(1).map(|text| text.parse()) {
         None => 20.0,
@@ -51,15 +59,16 @@ fn main() -> ExitCode {
     println!("{minutes} minutes, SEED={seed}");
 
     let mut world = World::new(seed);
-    let config = world.setting.cluster.config("postgres", "postgres");
-    let load = Load::start(config, SESSIONS, &world.pool);
+    let load = Load::start(world.user(), SESSIONS, &world.pool);
     let mut resources = Resources::default();
     let mut tally = Tally::default();
     let start = Instant::now();
-    let end = start + Duration::from_secs_f64(minutes * 60.0);
-    while Instant::now() < end {
+    let whole = Duration::from_secs_f64(minutes * 60.0);
+    while start.elapsed() < whole {
         load.answers_more(ANSWERS_BETWEEN);
-        let happened = world.something_happens();
+        let passed = start.elapsed().as_secs_f64() / whole.as_secs_f64();
+        let is_calm = (passed * CALM_TIMES).fract() < 0.5;
+        let happened = world.something_happens(&load, is_calm);
         resources.look(&mut world);
         add(&mut tally, load.take());
         println!("{:>6.0} s  {happened}", start.elapsed().as_secs_f64());

@@ -46,23 +46,29 @@ impl Report {
             .filter_map(|line| line.split("exited with exit code ").nth(1))
             .filter(|code| !matches!(code.trim(), "0" | "1"));
         report.must_be_none("processes with an odd exit code", odd_exits.count() as u64);
-        let fetches = world.setting.idp.fetches();
-        let budget = 5 + time.as_secs() / 10;
+        let begun = log.matches("safe mode, nothing is fetched").count() as u64;
+        report.must_be_none("safe modes", begun);
         // Each start of the server begins with a full budget.
         let starts = 1 + world.kills + world.counts.get("an immediate restart").unwrap_or(&0);
-        report.line(
-            "fetches of keys",
-            format!("{fetches} (budget {})", budget + 5 * starts),
-        );
-        if fetches as u64 > budget + 5 * starts {
-            report
-                .problems
-                .push("more fetches than the budget".to_owned());
+        let budget = time.as_secs() / 10 + 5 * starts;
+        for (what, fetches) in [
+            ("discovery", world.setting.idp.discovery_fetches()),
+            ("keys", world.setting.idp.fetches()),
+        ] {
+            report.line(
+                &format!("fetches of {what}"),
+                format!("{fetches} (budget {budget})"),
+            );
+            if fetches as u64 > budget {
+                let problem = format!("more fetches of {what} than the budget");
+                report.problems.push(problem);
+            }
         }
         for what in ["fetcher", "session"] {
             let (kilobytes, descriptors) = resources.growth(what);
+            let oldest = resources.oldest(what).as_secs();
             report.line(
-                &format!("growth of a {what}"),
+                &format!("growth of a {what}, watched for up to {oldest} s"),
                 format!("{kilobytes} kB, {descriptors} descriptors"),
             );
             if kilobytes > KILOBYTES || descriptors > DESCRIPTORS {

@@ -5,13 +5,16 @@ use crate::setting::text;
 use postgres::Client;
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::{Duration, Instant};
 
 /// A process that has been looked at less often than this is still warming up.
 const WARM: u32 = 5;
 
 /// What a process held when it was warm, and the most since.
-#[derive(Default, Clone, Copy)]
+#[derive(Clone, Copy)]
 struct Watched {
+    since: Instant,
+    last: Instant,
     looks: u32,
     kilobytes: (u64, u64),
     descriptors: (u64, u64),
@@ -33,10 +36,11 @@ impl Resources {
         let Some(session) = &mut self.session else {
             return;
         };
-        let query = "SELECT pg_backend_pid() || ' ' || coalesce(pid, 0) FROM third_party_auth.worker, \
-                     LATERAL (SELECT is_third_party_jwt()) AS asked";
-        // It may have died with the others a moment ago.
-        let Ok(row) = session.query_opt(query, &[]) else {
+        let set = "SELECT set_config('request.jwt', $1, false), is_third_party_jwt()";
+        let ids = "SELECT pg_backend_pid() || ' ' || coalesce(pid, 0) FROM third_party_auth.worker";
+        // It may have died with the others a moment ago. Keys may be out of reach.
+        let _ = session.execute(set, &[&world.newest_token()]);
+        let Ok(row) = session.query_opt(ids, &[]) else {
             self.session = None;
             return;
         };
@@ -54,7 +58,14 @@ impl Resources {
         let (Some(kilobytes), Some(descriptors)) = (anonymous_memory(pid), descriptors(pid)) else {
             return;
         };
-        let one = self.processes.entry((what, pid)).or_default();
+        let one = self.processes.entry((what, pid)).or_insert(Watched {
+            since: Instant::now(),
+            last: Instant::now(),
+            looks: 0,
+            kilobytes: (0, 0),
+            descriptors: (0, 0),
+        });
+        one.last = Instant::now();
         one.looks += 1;
         if one.looks <= WARM {
             one.kilobytes = (kilobytes, kilobytes);
@@ -73,6 +84,13 @@ impl Resources {
                 most.1.max(one.descriptors.1 - one.descriptors.0),
             )
         })
+    }
+
+    /// For how long a process of this sort was watched, at most.
+    pub fn oldest(&self, what: &str) -> Duration {
+        let of_sort = self.processes.iter().filter(|((sort, _), _)| *sort == what);
+        let ages = of_sort.map(|(_, one)| one.last - one.since);
+        ages.max().unwrap_or_default()
     }
 }
 

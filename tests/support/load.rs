@@ -68,6 +68,13 @@ impl Pool {
         case
     }
 
+    /// Takes a token away: it is not asked about any more.
+    #[allow(dead_code)]
+    pub fn remove(&self, case: &Arc<Case>) {
+        let mut cases = self.cases.write().unwrap_or_else(|e| e.into_inner());
+        cases.retain(|one| !Arc::ptr_eq(one, case));
+    }
+
     fn pick(&self, number: u64) -> Option<Arc<Case>> {
         let cases = self.cases.read().unwrap_or_else(|e| e.into_inner());
         let position = number.checked_rem(cases.len() as u64)?;

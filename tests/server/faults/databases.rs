@@ -4,7 +4,7 @@ use super::known_keys;
 use crate::cluster::Stop;
 use crate::invariants::Invariants;
 use crate::load::{Expected, Load, Pool};
-use crate::setting::{Setting, Signer, add_oidc, text, verify};
+use crate::setting::{Setting, Signer, add_oidc, add_pinned, another_idp, text, verify};
 use crate::support::Behaviour;
 use std::time::{Duration, Instant};
 
@@ -146,10 +146,35 @@ fn f24_databases_are_created_renamed_closed_and_dropped_while_a_provider_hangs()
             .batch_execute(&format!("DROP DATABASE {name}"))
             .unwrap();
     }
+    // One that is gone before its keys have come.
+    let slow = another_idp(&setting.authority);
+    slow.publish(vec![Signer::new("one").jwk()]);
+    slow.behave(Behaviour::Slow(Duration::from_millis(1_500)));
+    client.batch_execute("CREATE DATABASE gone").unwrap();
+    let mut gone = setting.cluster.connect("postgres", "gone");
+    gone.batch_execute("CREATE EXTENSION pg_third_party_auth")
+        .unwrap();
+    gone.batch_execute(&add_oidc("slow", &slow.issuer()))
+        .unwrap();
+    drop(gone);
+    assert!(slow.wait_for_fetches(1, Duration::from_secs(10)));
+    client
+        .batch_execute("DROP DATABASE gone WITH (FORCE)")
+        .unwrap();
+    let fatal = || setting.cluster.log().matches("FATAL:").count();
+    let before = fatal();
+    setting
+        .cluster
+        .eventually("its keys cannot be stored", || fatal() > before);
     // Databases that are gone are not tried again and again.
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(2) {
+        client.batch_execute("CREATE DATABASE brief").unwrap();
+        client.batch_execute("DROP DATABASE brief").unwrap();
+    }
     let log = setting.cluster.log();
     let failures = log.matches("FATAL:").count();
-    assert!(failures <= 4, "{log}");
+    assert!(failures <= 6, "{log}");
     assert!(!log.contains("still waiting for backend"), "{log}");
     // The others are served as before.
     setting.idp.behave(Behaviour::Normal);
@@ -179,7 +204,14 @@ fn f25_a_database_without_the_extension_is_looked_at_once() {
         text(&mut client, transactions).is_some_and(|number| number != "0")
     });
     let looked = text(&mut client, transactions);
-    // Workers come by the other database all the time.
+    // Workers come by the other database all the time, for longer than any retry would wait.
+    let start = Instant::now();
+    let pinned = add_pinned(&signers[0], "");
+    while start.elapsed() < Duration::from_secs(4) {
+        client.batch_execute(&pinned).unwrap();
+        let remove = "SELECT third_party_auth.remove_provider('pinned')";
+        client.batch_execute(remove).unwrap();
+    }
     for number in 0..3 {
         signers.push(Signer::new(&format!("new {number}")));
         setting

@@ -189,11 +189,11 @@ fn f28_pg_upgrade_passes_with_the_library_preloaded_or_not_and_keeps_the_keys() 
     let (signers, _) = known_keys(&setting, &mut client);
     drop(client);
     setting.cluster.stop(Stop::Fast);
-    setting.idp.stop();
     let [ca_file, networks] = trust(&setting.authority);
     for preload in ["", "pg_third_party_auth"] {
         let line = format!("shared_preload_libraries = '{preload}'");
         let new = Cluster::made("new", &[&line, &ca_file, &networks], &[]);
+        let connections = setting.idp.connections();
         for check in [true, false] {
             let mut upgrade = server_command("pg_upgrade");
             upgrade
@@ -208,6 +208,9 @@ fn f28_pg_upgrade_passes_with_the_library_preloaded_or_not_and_keeps_the_keys() 
             upgrade.arg("-s").arg(new.directory());
             run(upgrade.args(check.then_some("--check")));
         }
+        // Nothing of ours has run meanwhile.
+        assert_eq!(setting.idp.connections(), connections, "{preload}");
+        setting.idp.stop();
         new.start_again();
         let mut client = new.superuser();
         for signer in &signers {
@@ -217,6 +220,7 @@ fn f28_pg_upgrade_passes_with_the_library_preloaded_or_not_and_keeps_the_keys() 
                 "{preload}"
             );
         }
+        setting.idp.resume();
         if !preload.is_empty() {
             Invariants::of(&new).hold(&new, 0);
         }

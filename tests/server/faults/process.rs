@@ -63,8 +63,18 @@ fn f01_a_fetcher_that_is_terminated_comes_back_and_catches_up() {
     setting.register(&mut client);
     setting.idp.publish(vec![old.jwk(), new.jwk()]);
     let pid = fetcher(&setting.cluster, &mut client);
+    // In the middle of a fetch, which nobody ends.
+    setting.idp.behave(Behaviour::TlsStall);
+    let connections = setting.idp.connections();
+    let (mut asking, token) = (setting.cluster.superuser(), setting.token(&new));
+    let asked = token.clone();
+    let asks = thread::spawn(move || refusal(&mut asking, &asked));
+    setting.cluster.eventually("it is being asked", || {
+        setting.idp.connections() > connections
+    });
     signal("TERM", pid);
-    let token = setting.token(&new);
+    assert_eq!(asks.join().unwrap(), "58000 keys_not_fetched");
+    setting.idp.behave(Behaviour::Normal);
     setting.cluster.eventually("the new key is accepted", || {
         verify(&mut client, &token).is_ok()
     });

@@ -3,6 +3,8 @@
 use crate::invariants::Invariants;
 use crate::load::{Expected, Load, Pool};
 use crate::setting::{Setting, Signer, refusal, text, verify};
+use crate::support::Behaviour;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Sessions that never wait together for one key in such number that one is sent away.
@@ -10,6 +12,8 @@ const FEW: u64 = 4;
 
 /// Answers after which every session has asked about every token.
 const ROUND: u64 = 200;
+
+const PATIENTLY: &str = "SET third_party_auth.key_wait = '10 s'";
 
 #[test]
 fn f13_an_announced_rotation_causes_no_error() {
@@ -67,6 +71,37 @@ fn f14_in_an_unannounced_rotation_under_load_tokens_of_either_key_verify() {
 }
 
 #[test]
+fn f14_a_fetch_that_began_before_a_key_was_published_proves_nothing_about_it() {
+    let setting = Setting::new("began_before");
+    let invariants = Invariants::of(&setting.cluster);
+    let mut client = setting.cluster.superuser();
+    let old = Signer::new("old");
+    setting.idp.publish(vec![old.jwk()]);
+    setting.register(&mut client);
+    let fetches = setting.idp.fetches();
+    // The answer is as of now, and comes later.
+    setting
+        .idp
+        .behave(Behaviour::Slow(Duration::from_millis(1_500)));
+    let (mut asking, unknown) = (setting.cluster.superuser(), Signer::new("unknown"));
+    let unknown = setting.token(&unknown);
+    let asks = thread::spawn(move || {
+        asking.batch_execute(PATIENTLY).unwrap();
+        refusal(&mut asking, &unknown)
+    });
+    let patience = Duration::from_secs(10);
+    assert!(setting.idp.wait_for_fetches(fetches + 1, patience));
+    let new = Signer::new("new");
+    setting.idp.publish(vec![old.jwk(), new.jwk()]);
+    setting.idp.behave(Behaviour::Normal);
+    client.batch_execute(PATIENTLY).unwrap();
+    assert_eq!(verify(&mut client, &setting.token(&new)).unwrap(), "ada");
+    assert_eq!(asks.join().unwrap(), "28000 unknown_key");
+    assert_eq!(setting.idp.fetches(), fetches + 2);
+    invariants.hold(&setting.cluster, 0);
+}
+
+#[test]
 fn f14_more_sessions_than_may_wait_are_told_to_try_again_and_never_that_a_token_is_bad() {
     let setting = Setting::new("many");
     let invariants = Invariants::of(&setting.cluster);
@@ -78,6 +113,10 @@ fn f14_more_sessions_than_may_wait_are_told_to_try_again_and_never_that_a_token_
     let load = Load::start(setting.cluster.config("postgres", "postgres"), 32, &pool);
     load.answers_more(ROUND);
     let fetches = setting.idp.fetches();
+    // Slow enough that all of them come while nobody knows it.
+    setting
+        .idp
+        .behave(Behaviour::Slow(Duration::from_millis(300)));
     setting.idp.publish(vec![new.jwk()]);
     pool.add(setting.token(&new), Expected::Valid);
     let (mut client, token) = (setting.cluster.superuser(), setting.token(&new));
@@ -86,7 +125,9 @@ fn f14_more_sessions_than_may_wait_are_told_to_try_again_and_never_that_a_token_
     });
     // Those that were asking at that moment have their answers too.
     load.answers_more(ROUND);
-    load.take().assert_only(&["58000 too_many_waiters"]);
+    let tally = load.take();
+    tally.assert_only(&["58000 too_many_waiters"]);
+    assert!(!tally.events.is_empty(), "nobody was sent away");
     load.answers_more(ROUND);
     load.stop().assert_only(&[]);
     let fetches = setting.idp.fetches() - fetches;
@@ -143,13 +184,16 @@ fn f16_new_material_under_an_old_key_id_is_picked_up_by_one_fetch() {
     setting.idp.publish(vec![old.jwk()]);
     setting.register(&mut client);
     let before = setting.token(&old);
-    assert_eq!(verify(&mut client, &before).unwrap(), "ada");
+    let mut other = setting.cluster.superuser();
+    for session in [&mut client, &mut other] {
+        assert_eq!(verify(session, &before).unwrap(), "ada");
+    }
     setting.idp.publish(vec![new.jwk()]);
     assert_eq!(verify(&mut client, &setting.token(&new)).unwrap(), "ada");
     assert_eq!(setting.idp.fetches(), 2);
     // It stands in the place of the old one, without grace, for every session.
     let forged = setting.token(&Signer::new("same"));
-    for mut session in [client, setting.cluster.superuser()] {
+    for mut session in [client, other, setting.cluster.superuser()] {
         for token in [&before, &forged] {
             assert_eq!(refusal(&mut session, token), "28000 bad_signature");
         }

@@ -12,6 +12,7 @@ fn f19_a_standby_verifies_what_its_primary_knows_without_a_network_of_its_own() 
     let setting = Setting::new("primary");
     let mut primary = setting.cluster.superuser();
     let (signers, pool) = known_keys(&setting, &mut primary);
+    let fetches = setting.idp.fetches();
     let standby = setting.cluster.standby("standby", &[]);
     let mut client = standby.superuser();
     assert_eq!(
@@ -24,7 +25,6 @@ fn f19_a_standby_verifies_what_its_primary_knows_without_a_network_of_its_own() 
     let second = Signer::new("second");
     let keys = signers.iter().chain([&second]).map(Signer::jwk);
     setting.idp.publish(keys.collect());
-    let fetches = setting.idp.fetches();
     let token = setting.token(&second);
     let start = Instant::now();
     assert_eq!(refusal(&mut client, &token), "58000 standby");
@@ -44,6 +44,9 @@ fn f19_a_standby_verifies_what_its_primary_knows_without_a_network_of_its_own() 
     load.answers_more(100);
     load.stop().assert_only(&[]);
     Invariants::of(&setting.cluster).hold(&setting.cluster, 0);
+    // Nor would it fetch anything: it looks every second, and has no address to look at.
+    let addresses = "SELECT providers::text FROM third_party_auth.worker";
+    assert_eq!(text(&mut client, addresses).as_deref(), Some("0"));
     setting.idp.stop();
     standby.restart(Stop::Immediate);
     assert_eq!(verify(&mut standby.superuser(), &token).unwrap(), "ada");

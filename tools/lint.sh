@@ -10,7 +10,7 @@ if command -v shellcheck >/dev/null; then
     shellcheck -x tools/*.sh .ci/run
 fi
 cargo fmt --check
-cargo clippy --quiet --all-targets --no-default-features --features "pg$PG pg_test" -- -D warnings
+cargo clippy --quiet --all-targets --no-default-features --features "pg$PG pg_test pg_bench" -- -D warnings
 # Without the feature, as it is shipped.
 cargo clippy --quiet --lib --examples --no-default-features --features "pg$PG" -- -D warnings
 # No Debian at hand has PostgreSQL 16. It compiles for it, which is all that is known.

@@ -15,7 +15,8 @@
 mod bare;
 mod calls;
 mod issuer;
-#[allow(dead_code)]
+// The tests inside a server have it too, should both be built.
+#[allow(dead_code, clippy::duplicate_mod)]
 #[path = "../../tests/common/mint.rs"]
 mod mint;
 mod request;

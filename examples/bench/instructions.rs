@@ -17,11 +17,12 @@ use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A policy, and a name for its tables.
-const POLICIES: [(&str, &str); 6] = [
+const POLICIES: [(&str, &str); 7] = [
     ("nothing", "true"),
     ("trivial", "benches.returns_true()"),
     ("is_third_party_jwt", "is_third_party_jwt()"),
     ("second_factor", "jwt_second_factor_verified()"),
+    ("constant", "organization_id = 'org_a'"),
     ("organization", "organization_id = jwt_org_id()"),
     (
         "claims",

@@ -1,15 +1,23 @@
-//! Keeps everything in the library that PostgreSQL loads: what cargo-pgrx writes SQL from lies in a section
-//! that nothing refers to, and linkers may drop it.
+//! Keeps the section in the library that cargo-pgrx writes SQL from: nothing refers to it, and linkers drop what
+//! nothing refers to.
 //!
-//! cargo-pgrx sees to that by flags for the whole build, which no program can be linked with, so that
-//! every dependency would be compiled twice; `tools/env.sh` tells it not to.
+//! cargo-pgrx sees to that by telling the linker to drop nothing, in the whole build: the library would be
+//! almost twice as large, and every dependency compiled twice. `tools/env.sh` tells it not to.
 
-use std::env;
+use std::path::PathBuf;
+use std::{env, fs};
+
+/// Adds to what the linker does by itself.
+const LINKER_SCRIPT: &str = "SECTIONS { .pgrxsc : { KEEP(*(.pgrxsc)) } }\nINSERT AFTER .rodata;\n";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let is_macos = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "macos");
-    if env::var_os("CARGO_CFG_UNIX").is_some() && !is_macos {
-        println!("cargo::rustc-link-arg-cdylib=-Wl,--no-gc-sections");
+    if env::var_os("CARGO_CFG_UNIX").is_none() || is_macos {
+        return;
     }
+    let script = PathBuf::from(env::var_os("OUT_DIR").expect("cargo names a directory"))
+        .join("keep_pgrx_section.ld");
+    fs::write(&script, LINKER_SCRIPT).expect("the linker's script can be written");
+    println!("cargo::rustc-link-arg-cdylib=-Wl,-T,{}", script.display());
 }

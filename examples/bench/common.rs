@@ -21,6 +21,11 @@ impl Scale {
     pub fn rounds(self) -> usize {
         self.of(9, 1)
     }
+
+    /// The same for what takes milliseconds: more and shorter ones.
+    pub fn slices(self) -> usize {
+        self.of(31, 3)
+    }
 }
 
 /// A session and the process that serves it.

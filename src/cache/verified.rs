@@ -75,7 +75,7 @@ impl Entry {
     /// What is written here; `None` if nothing is, or somebody is writing.
     pub(super) fn read(&self) -> Option<[u64; WORDS]> {
         let before = self.sequence.load(Ordering::Acquire);
-        if before == 0 || before % 2 == 1 {
+        if before == 0 || !before.is_multiple_of(2) {
             return None;
         }
         let words = std::array::from_fn(|index| self.digest[index].load(Ordering::Relaxed));
@@ -87,7 +87,7 @@ impl Entry {
     /// Writes, unless somebody else is writing.
     pub(super) fn write(&self, words: [u64; WORDS], now: Ticks) {
         let before = self.sequence.load(Ordering::Relaxed);
-        let is_ours = before % 2 == 0
+        let is_ours = before.is_multiple_of(2)
             && self
                 .sequence
                 .compare_exchange(before, before + 1, Ordering::Acquire, Ordering::Relaxed)

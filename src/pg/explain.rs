@@ -154,7 +154,7 @@ fn one(rule: &str, ok: Option<bool>, detail: String) -> Vec<Row> {
 
 fn no_token() -> String {
     let sources: Vec<_> = settings::token_sources()
-        .into_iter()
+        .iter()
         .map(|source| match source {
             super::request::Source::Jwt => "request.jwt".to_owned(),
             super::request::Source::Header(name) => format!("request.headers ({name}: Bearer …)"),

@@ -1,0 +1,205 @@
+//! pgbench: transactions that set a token and read one row by its primary key, of a guarded table and of one that
+//! no policy protects.
+
+use crate::cluster::Cluster;
+use crate::common::{Scale, medians, plain, ratio};
+use crate::pgbench::{self, Run, Script};
+use crate::report::whole;
+use crate::setting::{self, PINNED_ISSUER, Signer, claims};
+use crate::table::{Budget, Row, Table};
+use postgres::Client;
+use serde_json::json;
+use std::io::Write;
+
+/// How many tokens there are, each of its own user.
+const TOKENS: u32 = 100_000;
+
+/// How many clients read tokens from their table.
+const CLIENTS: u32 = 8;
+
+/// So much of the throughput must remain.
+const BUDGET: Budget = Budget::RatioAtLeast(0.95);
+
+/// What shared memory must hold, and what the tests of the server have: a disk is no part of this.
+const SETTINGS: [&str; 4] = [
+    "shared_buffers = '512MB'",
+    "max_connections = 200",
+    "autovacuum = off",
+    "synchronous_commit = off",
+];
+
+/// The table that nothing protects, and the guarded one, with the same rows.
+pub const TABLES: [&str; 2] = ["open_note", "note"];
+
+/// What is run, by so many clients, with this variable.
+struct Load {
+    name: String,
+    scripts: [Script; 2],
+    clients: u32,
+    variable: (&'static str, String),
+    budget: Option<Budget>,
+}
+
+/// The figures.
+pub fn measure(scale: Scale) -> Vec<Table> {
+    let (cluster, signer) = setting::trusting("bench", &SETTINGS, "");
+    let mut admin = cluster.superuser();
+    let tokens = scale.of(TOKENS, 1_000);
+    make_tables(&mut admin, tokens);
+    let token_of = |n| token(&signer, PINNED_ISSUER, n);
+    store_tokens(&mut admin, (1..=tokens).map(token_of));
+    admin.batch_execute("VACUUM ANALYZE").expect("vacuumed");
+    sees_only_own(&cluster, &token_of(1));
+
+    let mut loads = Vec::new();
+    for clients in [1, 8, 64] {
+        loads.push(Load {
+            name: format!("one token, {}", counted(clients, "client")),
+            scripts: TABLES.map(|table| Script::of_one_token(&cluster, table)),
+            clients,
+            variable: ("token", token_of(1)),
+            budget: Some(BUDGET),
+        });
+    }
+    for count in [1, 1_000, tokens] {
+        // A backend that has not seen the token verifies it; no budget covers a flood of new tokens.
+        let budget = (count <= 1_000).then_some(BUDGET);
+        loads.push(Load {
+            name: format!(
+                "{} from a table, {CLIENTS} clients",
+                counted(count, "token")
+            ),
+            scripts: TABLES.map(|table| Script::of_many_tokens(&cluster, table)),
+            clients: CLIENTS,
+            variable: ("tokens", count.to_string()),
+            budget,
+        });
+    }
+    loads.dedup_by(|one, other| one.name == other.name);
+
+    let rounds = scale.rounds();
+    let seconds = 1;
+    let mut on_cpu = vec![Vec::new(); 2 * loads.len()];
+    let per_second = medians(rounds, 2 * loads.len(), |which| {
+        let load = &loads[which / 2];
+        let variable = (load.variable.0, load.variable.1.as_str());
+        let script = &load.scripts[which % 2];
+        let Run {
+            per_second,
+            on_cpu: time,
+        } = pgbench::run(&cluster, script, load.clients, seconds, variable);
+        on_cpu[which].push(time);
+        per_second
+    });
+    // The first round warmed up.
+    let on_cpu = on_cpu
+        .into_iter()
+        .map(|times| crate::common::median(times[1..].to_vec()));
+    let on_cpu: Vec<f64> = on_cpu.collect();
+
+    let named: Vec<(&str, Option<Budget>)> = loads
+        .iter()
+        .map(|load| (load.name.as_str(), load.budget))
+        .collect();
+    let note = format!(
+        "pgbench -M prepared: BEGIN, the token by set_config(…, true), one row by primary key, COMMIT; {rounds} runs of \
+         {seconds} s in turn. Guarded: guard_table() and a policy with jwt_subject(). pgbench shares the processors with \
+         the server. The ratio is to the open table."
+    );
+    vec![
+        Table {
+            id: "transactions",
+            title: "Transactions per second".to_owned(),
+            note,
+            unit: "tps",
+            rows: pairs(&named, &per_second),
+        },
+        Table {
+            id: "transactions_cpu",
+            title: "What a transaction takes of the server's processors".to_owned(),
+            note: "The same runs: time on a CPU of the server's processes, their start included, for one transaction. \
+                   The ratio is to the open table."
+                .to_owned(),
+            unit: "µs",
+            rows: pairs(
+                &named.iter().map(|(name, _)| (*name, None)).collect::<Vec<_>>(),
+                &on_cpu,
+            ),
+        },
+    ]
+}
+
+fn counted(number: u32, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", whole(number.into()))
+}
+
+/// A row for the open table and one for the guarded table, for each name.
+pub fn pairs(named: &[(&str, Option<Budget>)], figures: &[f64]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (&(name, budget), figures) in named.iter().zip(figures.chunks(2)) {
+        rows.push(plain(format!("{name}: open table"), figures[0]));
+        rows.push(ratio(
+            format!("{name}: guarded"),
+            figures[1],
+            figures[0],
+            budget,
+        ));
+    }
+    rows
+}
+
+/// A token of this issuer for the user of row `n`.
+pub fn token(signer: &Signer, issuer: &str, n: u32) -> String {
+    let mut claims = claims(issuer);
+    claims["sub"] = json!(format!("user_{n}"));
+    signer.token(&claims)
+}
+
+/// The tables with so many rows, a user each.
+pub fn make_tables(admin: &mut Client, rows: u32) {
+    let [open, guarded] = TABLES;
+    let mut script = "CREATE TABLE token (id int PRIMARY KEY, token text NOT NULL);".to_owned();
+    for table in TABLES {
+        script.push_str(&format!(
+            "CREATE TABLE {table} (id int PRIMARY KEY, owner text NOT NULL, title text NOT NULL);
+            INSERT INTO {table} SELECT g, 'user_' || g, md5(g::text) FROM generate_series(1, {rows}) g;"
+        ));
+    }
+    script.push_str(&format!(
+        "ALTER TABLE {guarded} ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY own ON {guarded} USING (owner = jwt_subject());
+        SELECT third_party_auth.guard_table('{guarded}');
+        GRANT SELECT ON token, {open}, {guarded} TO app"
+    ));
+    admin.batch_execute(&script).expect("the tables");
+}
+
+/// Stores these tokens, in place of what was there.
+pub fn store_tokens(admin: &mut Client, tokens: impl Iterator<Item = String>) {
+    let mut transaction = admin.transaction().expect("a transaction");
+    transaction
+        .execute("DELETE FROM token", &[])
+        .expect("emptied");
+    let mut copy = transaction
+        .copy_in("COPY token FROM STDIN")
+        .expect("a COPY");
+    for (number, token) in (1_u32..).zip(tokens) {
+        writeln!(copy, "{number}\t{token}").expect("a row");
+    }
+    copy.finish().expect("all rows");
+    transaction.commit().expect("a commit");
+}
+
+/// The guarded table is guarded, and its policy lets a user's own row through.
+pub fn sees_only_own(cluster: &Cluster, token: &str) {
+    let mut client = cluster.connect("app", "postgres");
+    let count = |client: &mut Client| -> i64 {
+        let [_, guarded] = TABLES;
+        let query = format!("SELECT count(*) FROM {guarded}");
+        client.query_one(&query, &[]).expect("a count").get(0)
+    };
+    assert_eq!(count(&mut client), 0, "nobody reads it without a token");
+    setting::set(&mut client, "request.jwt", token);
+    assert_eq!(count(&mut client), 1, "a user reads their own row");
+}

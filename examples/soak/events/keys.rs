@@ -58,6 +58,22 @@ impl World {
         text(&mut self.client(), &known).as_deref() == Some("true")
     }
 
+    /// Keys that are stored, on disk, verify at once from now on, whatever happens.
+    pub(super) fn stored_keys_are_known(&mut self) {
+        let mut client = self.client();
+        let stored = "SELECT coalesce(string_agg(key->>'kid', ','), '') \
+                      FROM third_party_auth.provider_state, json_array_elements(keys->'keys') AS key \
+                      WHERE provider = 'idp'";
+        let stored = text(&mut client, stored).unwrap_or_default();
+        // They are stored without waiting for the disk, which somebody else's commit does.
+        let _ = text(&mut client, "SELECT pg_current_xact_id()::text");
+        let is_stored = |one: &&Published| stored.split(',').any(|kid| kid == one.kid);
+        let valid = self.published.iter().filter(|one| !one.is_revoked);
+        valid
+            .filter(is_stored)
+            .for_each(|one| one.case.expect(Expected::Known));
+    }
+
     /// What the server fetched after a key was withdrawn does not have it, and the grace is over. It is
     /// written down, so that no crash makes it forget that.
     pub(super) fn withdrawn_keys_are_refused(&mut self) {

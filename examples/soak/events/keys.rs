@@ -3,6 +3,7 @@
 use super::{Published, World};
 use crate::load::Expected;
 use crate::setting::{Signer, claims, now, text};
+use postgres::Client;
 
 /// How many keys are published at a time.
 const PUBLISHED: usize = 3;
@@ -65,8 +66,7 @@ impl World {
                       FROM third_party_auth.provider_state, json_array_elements(keys->'keys') AS key \
                       WHERE provider = 'idp'";
         let stored = text(&mut client, stored).unwrap_or_default();
-        // They are stored without waiting for the disk, which somebody else's commit does.
-        let _ = text(&mut client, "SELECT pg_current_xact_id()::text");
+        flush(&mut client);
         let is_stored = |one: &&Published| stored.split(',').any(|kid| kid == one.kid);
         let valid = self.published.iter().filter(|one| !one.is_revoked);
         valid
@@ -83,8 +83,7 @@ impl World {
         let fetched: f64 = text(&mut client, query)
             .and_then(|text| text.parse().ok())
             .unwrap_or_default();
-        // It is written without waiting for the disk, which somebody else's commit does.
-        let _ = text(&mut client, "SELECT pg_current_xact_id()::text");
+        flush(&mut client);
         let now = now() as f64;
         let mut refused = Vec::new();
         self.withdrawn.retain(|(case, since)| {
@@ -137,4 +136,11 @@ impl World {
             .signer
             .token(&foreign)
     }
+}
+
+/// Brings to disk what was committed without waiting for that, as keys are stored. A transaction that writes
+/// nothing would not wait either.
+fn flush(client: &mut Client) {
+    let write = "SELECT pg_logical_emit_message(true, 'soak', 'flush')";
+    client.batch_execute(write).expect("written");
 }

@@ -98,6 +98,7 @@ impl World {
     /// One event; what it was. In calm times no process ends that lives as long as the server.
     pub fn something_happens(&mut self, load: &Load, is_calm: bool) -> &'static str {
         self.withdrawn_keys_are_refused();
+        self.stored_keys_are_known();
         self.end_misbehaviour();
         let what = match self.next(if is_calm { 19 } else { 30 }) {
             0..4 => self.rotation(),

@@ -3,6 +3,7 @@
 use super::{Published, World};
 use crate::load::Expected;
 use crate::setting::{Signer, claims, now, text};
+use postgres::Client;
 
 /// How many keys are published at a time.
 const PUBLISHED: usize = 3;
@@ -58,6 +59,21 @@ impl World {
         text(&mut self.client(), &known).as_deref() == Some("true")
     }
 
+    /// Keys that are stored, on disk, verify at once from now on, whatever happens.
+    pub(super) fn stored_keys_are_known(&mut self) {
+        let mut client = self.client();
+        let stored = "SELECT coalesce(string_agg(key->>'kid', ','), '') \
+                      FROM third_party_auth.provider_state, json_array_elements(keys->'keys') AS key \
+                      WHERE provider = 'idp'";
+        let stored = text(&mut client, stored).unwrap_or_default();
+        flush(&mut client);
+        let is_stored = |one: &&Published| stored.split(',').any(|kid| kid == one.kid);
+        let valid = self.published.iter().filter(|one| !one.is_revoked);
+        valid
+            .filter(is_stored)
+            .for_each(|one| one.case.expect(Expected::Known));
+    }
+
     /// What the server fetched after a key was withdrawn does not have it, and the grace is over. It is
     /// written down, so that no crash makes it forget that.
     pub(super) fn withdrawn_keys_are_refused(&mut self) {
@@ -67,8 +83,7 @@ impl World {
         let fetched: f64 = text(&mut client, query)
             .and_then(|text| text.parse().ok())
             .unwrap_or_default();
-        // It is written without waiting for the disk, which somebody else's commit does.
-        let _ = text(&mut client, "SELECT pg_current_xact_id()::text");
+        flush(&mut client);
         let now = now() as f64;
         let mut refused = Vec::new();
         self.withdrawn.retain(|(case, since)| {
@@ -121,4 +136,11 @@ impl World {
             .signer
             .token(&foreign)
     }
+}
+
+/// Brings to disk what was committed without waiting for that, as keys are stored. A transaction that writes
+/// nothing would not wait either.
+fn flush(client: &mut Client) {
+    let write = "SELECT pg_logical_emit_message(true, 'soak', 'flush')";
+    client.batch_execute(write).expect("written");
 }

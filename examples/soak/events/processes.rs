@@ -62,7 +62,8 @@ impl World {
     }
 
     pub(super) fn terminated_session(&mut self) -> &'static str {
-        let session = self.any_process("'client backend'");
+        // Not one that is watched.
+        let session = self.any_process("'client backend') AND usename IN ('app'");
         let terminate = format!("SELECT pg_terminate_backend({session})");
         self.client()
             .batch_execute(&terminate)

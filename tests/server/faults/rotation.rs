@@ -24,7 +24,7 @@ fn f13_an_announced_rotation_causes_no_error() {
     let mut client = setting.cluster.superuser();
     setting.register(&mut client);
     let pool = Pool::new();
-    pool.add(setting.token(&old), Expected::Valid);
+    pool.add(setting.token(&old), Expected::Known);
     let load = Load::start(setting.cluster.config("postgres", "postgres"), 16, &pool);
     load.answers_more(ROUND);
 
@@ -149,7 +149,7 @@ fn f15_a_key_that_is_withdrawn_is_refused_after_the_interval_and_its_grace() {
     let mut client = setting.cluster.superuser();
     setting.register(&mut client);
     let pool = Pool::new();
-    pool.add(setting.token(&new), Expected::Valid);
+    pool.add(setting.token(&new), Expected::Known);
     let withdrawn = pool.add(setting.token(&old), Expected::Valid);
     let load = Load::start(setting.cluster.config("postgres", "postgres"), FEW, &pool);
     load.answers_more(ROUND);

@@ -4,7 +4,8 @@ use super::{fetcher, known_keys};
 use crate::cluster::Stop;
 use crate::invariants::Invariants;
 use crate::load::Load;
-use crate::setting::{Setting, Signer, refusal, text, verify};
+use crate::setting::{Setting, Signer, add_oidc, another_idp, refusal, text, verify};
+use postgres::NoTls;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -80,6 +81,48 @@ fn f20_a_promoted_standby_fetches_by_itself_and_never_lacks_a_key() {
     load.stop().assert_only(&[]);
     setting.wait_until_stored(&mut client, "idp");
     fetcher(&standby, &mut client);
+    invariants.hold(&standby, 0);
+}
+
+#[test]
+fn f20_a_promoted_standby_looks_at_databases_that_came_while_it_was_one() {
+    let setting = Setting::new("primary");
+    let mut primary = setting.cluster.superuser();
+    known_keys(&setting, &mut primary);
+    let fetches = "third_party_auth.fetch_on_standby = on";
+    let standby = setting.cluster.standby("looks", &[fetches]);
+    let mut client = standby.superuser();
+    let source = "SELECT source FROM third_party_auth.status";
+    standby.eventually("it has looked at its databases", || {
+        text(&mut client, source).as_deref() == Some("fetched")
+    });
+    primary.batch_execute("CREATE DATABASE later").unwrap();
+    let mut later = setting.cluster.connect("postgres", "later");
+    later
+        .batch_execute("CREATE EXTENSION pg_third_party_auth")
+        .unwrap();
+    let other = another_idp(&setting.authority);
+    other.publish(vec![Signer::new("one").jwk()]);
+    let add = add_oidc("other", &other.issuer());
+    later.batch_execute(&add).unwrap();
+    setting.wait_until_stored(&mut later, "other");
+    let mut there = None;
+    standby.eventually("its keys have arrived", || {
+        there = standby.config("postgres", "later").connect(NoTls).ok();
+        let stored =
+            "SELECT FROM third_party_auth.provider_state WHERE json_typeof(keys) IS NOT NULL";
+        let there = there.as_mut();
+        there.is_some_and(|there| there.query(stored, &[]).is_ok_and(|rows| rows.len() == 1))
+    });
+    let mut there = there.unwrap();
+    assert_eq!(text(&mut there, source).as_deref(), Some("stored"));
+    let invariants = Invariants::of(&standby);
+    setting.cluster.stop(Stop::Immediate);
+    client.batch_execute("SELECT pg_promote()").unwrap();
+    // Nobody has asked for them.
+    standby.eventually("its keys are confirmed", || {
+        text(&mut there, source).as_deref() == Some("fetched")
+    });
     invariants.hold(&standby, 0);
 }
 

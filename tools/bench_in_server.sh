@@ -29,7 +29,7 @@ install_valgrind() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends valgrind >/dev/null
 }
 
-# A library that has the benches says so by its name of one of them.
+# A library with the benches has their names in it.
 remove() {
     local library
     library=$("$PG_CONFIG_OF_COPY" --pkglibdir)/$EXTENSION.so

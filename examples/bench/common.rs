@@ -80,6 +80,55 @@ pub fn medians(rounds: usize, cases: usize, mut measure: impl FnMut(usize) -> f6
     figures.into_iter().map(median).collect()
 }
 
+/// What a question costs.
+pub struct Cost {
+    /// Without it.
+    pub without: f64,
+    /// With it.
+    pub with: f64,
+    /// The median of the differences, each between two that were measured one right after the other.
+    pub difference: f64,
+}
+
+/// Measures each of so many cases without the question and with it, as [`medians`] does.
+pub fn costs(
+    rounds: usize,
+    cases: usize,
+    mut measure: impl FnMut(usize, bool) -> f64,
+) -> Vec<Cost> {
+    let mut pairs = vec![Pairs::default(); cases];
+    for round in 0..=rounds {
+        for (case, pairs) in pairs.iter_mut().enumerate() {
+            let pair = [false, true].map(|asks| measure(case, asks));
+            if round > 0 {
+                pairs.add(pair);
+            }
+        }
+    }
+    pairs.into_iter().map(Pairs::cost).collect()
+}
+
+/// What was measured without the question and with it, one right after the other.
+#[derive(Default, Clone)]
+pub struct Pairs(Vec<[f64; 2]>);
+
+impl Pairs {
+    /// One more.
+    pub fn add(&mut self, pair: [f64; 2]) {
+        self.0.push(pair);
+    }
+
+    /// The medians.
+    pub fn cost(self) -> Cost {
+        let of = |figure: fn(&[f64; 2]) -> f64| median(self.0.iter().map(figure).collect());
+        Cost {
+            without: of(|pair| pair[0]),
+            with: of(|pair| pair[1]),
+            difference: of(|pair| pair[1] - pair[0]),
+        }
+    }
+}
+
 /// The one in the middle.
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);

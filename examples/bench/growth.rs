@@ -1,7 +1,7 @@
 //! What a decision costs as other things grow: providers, keys, tokens, sessions.
 
 use crate::asker::{Asker, Way};
-use crate::common::{Scale, medians};
+use crate::common::{Cost, Scale, costs};
 use crate::curve::Curve;
 use crate::setting::{Setting, Signer, add_direct, claims, verify};
 use postgres::Client;
@@ -112,14 +112,14 @@ impl Growth {
         let count = self.scale.of(500, 100);
         let mut random = 1_u64;
         let mut asker = self.asker(&place);
-        let times = medians(self.scale.slices(), 2 * sizes.len(), |which| {
+        let costs = costs(self.scale.slices(), sizes.len(), |which, asks| {
             let some = (0..count).map(|_| {
                 random ^= random << 13;
                 random ^= random >> 7;
                 random ^= random << 17;
-                &tokens[(random >> 8) as usize % sizes[which / 2] as usize]
+                &tokens[(random >> 8) as usize % sizes[which] as usize]
             });
-            asker.time(which % 2 == 1, some)
+            asker.time(asks, some)
         });
         Curve {
             id: "growth_tokens",
@@ -131,7 +131,7 @@ impl Growth {
             ),
             axis: "tokens",
             sizes,
-            lines: vec![("a token of so many", differences(&times))],
+            lines: vec![("a token of so many", differences(&costs))],
         }
     }
 
@@ -171,14 +171,12 @@ impl Growth {
         let same: Vec<String> = places.iter().map(|place| self.fresh(place)).collect();
         let rounds = self.scale.slices();
         let count = self.scale.of(200, 50);
-        let times = medians(rounds, 2 * places.len(), |which| {
-            let same = std::iter::repeat_n(&same[which / 2], count);
-            askers[which / 2].time(which % 2 == 1, same)
+        let same = costs(rounds, places.len(), |place, asks| {
+            let same = std::iter::repeat_n(&same[place], count);
+            askers[place].time(asks, same)
         });
-        let same = differences(&times);
         let count = self.scale.of(50, 20);
-        let times = medians(rounds, 2 * places.len(), |which| {
-            let (place, asks) = (which / 2, which % 2 == 1);
+        let first = costs(rounds, places.len(), |place, asks| {
             let mut token = || self.fresh(&places[place]);
             // Without the question it does not matter whose tokens they are.
             let fresh: Vec<String> = match asks {
@@ -187,7 +185,7 @@ impl Growth {
             };
             askers[place].time(asks, &fresh)
         });
-        vec![(SAME, same), (FIRST, differences(&times))]
+        vec![(SAME, differences(&same)), (FIRST, differences(&first))]
     }
 
     fn note(&self, what: &str) -> String {
@@ -260,7 +258,6 @@ fn token(signer: &Signer, place: &Place, number: u64) -> String {
     signer.token(&claims)
 }
 
-/// What the question costs, from pairs without and with it.
-fn differences(times: &[f64]) -> Vec<f64> {
-    times.chunks(2).map(|pair| pair[1] - pair[0]).collect()
+fn differences(costs: &[Cost]) -> Vec<f64> {
+    costs.iter().map(|cost| cost.difference).collect()
 }

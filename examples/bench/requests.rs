@@ -3,7 +3,7 @@
 use crate::asker::{Asker, Way};
 use crate::claims::{self, LONG};
 use crate::cluster::Cluster;
-use crate::common::{Scale, limited, median, medians, plain, ratio};
+use crate::common::{Cost, Pairs, Scale, costs, limited, plain, ratio};
 use crate::mint::{self, KeyPair};
 use crate::report::whole;
 use crate::table::{Budget, Table};
@@ -77,15 +77,15 @@ impl Requests {
         let mut rows = Vec::new();
         for (way, source) in [(Way::Jwt, "request.jwt"), (Way::Headers, "request.headers")] {
             let mut asker = self.asker(way);
-            let [without, with] = in_turn(self.scale, |asks| asker.time(asks, same()));
-            rows.push(plain(format!("{source}, then SELECT true"), without));
+            let cost = in_turn(self.scale, |asks| asker.time(asks, same()));
+            rows.push(plain(format!("{source}, then SELECT true"), cost.without));
             rows.push(plain(
                 format!("{source}, then SELECT is_third_party_jwt()"),
-                with,
+                cost.with,
             ));
             rows.push(limited(
                 format!("{source}: the difference"),
-                with - without,
+                cost.difference,
                 2.0,
             ));
         }
@@ -116,7 +116,7 @@ impl Requests {
             // It answers nothing, and raises if it does not let the request through.
             "SELECT third_party_auth.check_request() IS NULL",
         );
-        let [without, with] = in_turn(self.scale, |asks| asker.time(asks, same()));
+        let cost = in_turn(self.scale, |asks| asker.time(asks, same()));
         Table {
             id: "check_request",
             title: "PostgREST's hook before a request".to_owned(),
@@ -127,9 +127,9 @@ impl Requests {
             ),
             unit: "µs",
             rows: vec![
-                plain("SELECT true in the place of the hook", without),
-                plain("check_request()", with),
-                limited("the difference", with - without, 5.0),
+                plain("SELECT true in the place of the hook", cost.without),
+                plain("check_request()", cost.with),
+                limited("the difference", cost.difference, 5.0),
             ],
         }
     }
@@ -143,9 +143,9 @@ impl Requests {
             (Way::Jwt, "request.jwt, then is_third_party_jwt()"),
         ];
         let mut rows = Vec::new();
-        let mut times = [const { [const { Vec::new() }; 3] }; 2];
+        let mut pairs = [(); 2].map(|()| [(); 2].map(|()| Pairs::default()));
         for _ in 0..rounds {
-            for ((way, _), [without, first, other]) in ways.iter().zip(&mut times) {
+            for ((way, _), [first, other]) in ways.iter().zip(&mut pairs) {
                 let warm = self.tokens(1);
                 let fresh = self.tokens(count);
                 let [mut one, mut another] = [(); 2].map(|()| {
@@ -156,18 +156,18 @@ impl Requests {
                     asker
                 });
                 // The second session begins when the first one has seen them all.
-                for (asker, times) in [(&mut one, first), (&mut another, other)] {
+                for (asker, pairs) in [(&mut one, first), (&mut another, other)] {
                     for slice in fresh.chunks(SLICE) {
-                        without.push(asker.time(false, slice));
-                        times.push(asker.time(true, slice));
+                        pairs.add([false, true].map(|asks| asker.time(asks, slice)));
                     }
                 }
             }
         }
-        for ((_, name), [without, first, other]) in ways.iter().zip(times) {
-            let without = median(without);
-            let [first, other] = [first, other].map(|times| median(times) - without);
-            rows.push(plain(format!("{name}: the statements without it"), without));
+        for ((_, name), pairs) in ways.iter().zip(pairs) {
+            let [first, other] = pairs.map(Pairs::cost);
+            let without = format!("{name}: the statements without it");
+            rows.push(plain(without, first.without));
+            let [first, other] = [first.difference, other.difference];
             rows.push(ratio(format!("{name}: first sight"), first, first, None));
             rows.push(ratio(
                 format!("{name}: in another session afterwards"),
@@ -192,7 +192,7 @@ impl Requests {
 }
 
 /// Without the question and with it, in turn.
-fn in_turn(scale: Scale, mut time: impl FnMut(bool) -> f64) -> [f64; 2] {
-    let medians = medians(scale.slices(), 2, |case| time(case == 1));
-    [medians[0], medians[1]]
+fn in_turn(scale: Scale, mut time: impl FnMut(bool) -> f64) -> Cost {
+    let mut costs = costs(scale.slices(), 1, |_, asks| time(asks));
+    costs.remove(0)
 }

@@ -127,6 +127,20 @@ pub unsafe fn give_remembered(
     (slot.moment == Moment::present()).then(|| unsafe { slot.value.give(fcinfo) })
 }
 
+/// Whether the answer was given before and still holds.
+#[inline(always)]
+pub fn is_remembered(answer: Answer) -> bool {
+    STATE.get().slots[answer as usize].get().moment == Moment::present()
+}
+
+/// The answer that was just remembered, a text, as long as it is remembered.
+#[inline(always)]
+pub fn last_text<'a>(answer: Answer) -> Option<&'a [u8]> {
+    let value = STATE.get().slots[answer as usize].get().value;
+    // SAFETY: texts are built by `stored`, as plain varlenas that lie there until the slots are cleared.
+    (!value.is_null).then(|| unsafe { pgrx::varlena_to_byte_slice(value.datum.cast_mut_ptr()) })
+}
+
 /// The answer that was just remembered, as the result of a call.
 ///
 /// # Safety
@@ -222,7 +236,7 @@ impl Value {
     /// # Safety
     /// As [`give_remembered`].
     #[inline(always)]
-    unsafe fn give(self, fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    pub unsafe fn give(self, fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
         // SAFETY: the caller vouches for fcinfo and the frames (palloc may raise); `datum` points to
         // `length` bytes in our memory, which is only reset when the slots are cleared.
         unsafe {

@@ -34,6 +34,36 @@ impl Call {
     }
 }
 
+/// Raw declarations: no guard, because where they are called nothing has to be dropped.
+mod raw {
+    use pgrx::pg_sys::varlena;
+    unsafe extern "C-unwind" {
+        pub fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
+    }
+}
+
+/// The text argument at this position, byte for byte; `None` if it is NULL. For what is called per row, outside
+/// [`enter`].
+///
+/// # Safety
+/// `fcinfo` must be that of a call with a text there, and no frame between here and PostgreSQL may have anything to
+/// drop. The text lives as long as the call.
+#[inline(always)]
+pub unsafe fn plain_text<'a>(fcinfo: FunctionCallInfo, position: usize) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise; what was compressed or is stored elsewhere is brought here first.
+    unsafe {
+        let argument = (*fcinfo)
+            .args
+            .as_slice((*fcinfo).nargs as usize)
+            .get(position)?;
+        if argument.isnull {
+            return None;
+        }
+        let text = raw::pg_detoast_datum_packed(argument.value.cast_mut_ptr());
+        Some(pgrx::varlena_to_byte_slice(text))
+    }
+}
+
 /// What a function returns.
 pub type Returned = Result<Option<Datum>, SqlError>;
 

@@ -112,19 +112,50 @@ c_function!(
     }
 );
 
-c_function!(
-/// `is_third_party_jwt(provider text) → boolean`.
-is_third_party_jwt_of, pg_finfo_is_third_party_jwt_of, |call| {
-    with_text(call, |name, token, _| token.provider().name == name)
-});
-c_function!(
+/// Declares a function whose argument names a provider: the answer, if the token is of that provider.
+macro_rules! answered_of {
+    ($(#[$doc:meta])* $name:ident, $record:ident, $answer:expr, $otherwise:expr) => {
+        $crate::finfo!($record);
+
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// Only PostgreSQL calls it, with a valid call frame.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C-unwind" fn $name(
+            fcinfo: pgrx::pg_sys::FunctionCallInfo,
+        ) -> pgrx::pg_sys::Datum {
+            fn decide(_call: Call) -> Returned {
+                session::answer(Answer::Provider)?;
+                session::answer($answer).map(|_| None)
+            }
+            // SAFETY: a function that PostgreSQL calls, with nothing to drop. `decide` raises or leaves both
+            // answers behind, which cannot become void before they are given.
+            unsafe {
+                let Some(name) = call::plain_text(fcinfo, 0) else {
+                    return $otherwise.give(fcinfo);
+                };
+                if !answers::is_remembered(Answer::Provider) || !answers::is_remembered($answer) {
+                    call::enter(fcinfo, decide);
+                }
+                match answers::last_text(Answer::Provider) == Some(name) {
+                    true => answers::give_last($answer, fcinfo),
+                    false => $otherwise.give(fcinfo),
+                }
+            }
+        }
+    };
+}
+
+answered_of!(
+    /// `is_third_party_jwt(provider text) → boolean`.
+    is_third_party_jwt_of, pg_finfo_is_third_party_jwt_of, Answer::IsValid, answers::boolean(false));
+answered_of!(
     /// `jwt_subject(provider text) → text`: NULL unless the token is of that provider.
-    jwt_subject_of, pg_finfo_jwt_subject_of, |call| text_of(call, policy::subject));
-c_function!(
-/// `jwt_org_id(provider text) → text`: NULL unless the token is of that provider.
-jwt_org_id_of, pg_finfo_jwt_org_id_of, |call| {
-    text_of(call, |token| organization::organization(token).map(|o| o.id))
-});
+    jwt_subject_of, pg_finfo_jwt_subject_of, Answer::Subject, answers::NULL);
+answered_of!(
+    /// `jwt_org_id(provider text) → text`: NULL unless the token is of that provider.
+    jwt_org_id_of, pg_finfo_jwt_org_id_of, Answer::OrganizationId, answers::NULL);
 c_function!(
 /// `jwt_has_audience(audience text) → boolean`.
 jwt_has_audience, pg_finfo_jwt_has_audience, |call| {
@@ -230,16 +261,4 @@ fn within(call: Call, question: fn(&Verified, f64, f64) -> bool) -> Returned {
     };
     let max_age = registry::seconds(max_age);
     session::ask_boolean(|token, now| question(token, max_age, now))
-}
-
-/// A text of the token, if it is of the provider that the argument names.
-fn text_of(call: Call, read: impl FnOnce(&Verified) -> Option<&str>) -> Returned {
-    let Some(name) = call.argument::<&str>(0) else {
-        return Ok(None);
-    };
-    let text = session::ask(|token, _| {
-        let is_of = token.provider().name == name;
-        is_of.then(|| read(token).map(str::to_owned)).flatten()
-    })?;
-    call::text(text.flatten().as_deref())
 }

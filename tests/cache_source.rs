@@ -60,6 +60,25 @@ fn while_there_are_no_keys_the_fetch_on_its_way_will_do() {
 }
 
 #[test]
+fn a_fetch_that_confirmed_what_was_given_up_meanwhile_proves_nothing() {
+    let mut source = Source::new(&address(1), 0).unwrap();
+    source.begin(0, 1.0);
+    source.succeed(5, 1.0, 600_000);
+    source.generation = 9;
+    assert_eq!(source.ask(Some(7), 9, 10), Reply::Wait(2));
+    source.begin(10, 1.0);
+    source.retire();
+    source.use_again(20);
+    assert_eq!(source.ask(Some(7), 0, 30), Reply::Wait(2));
+    source.end_in_vain(40);
+    assert_eq!(source.ended(2), None);
+    assert!(source.is_due(40), "the next one follows at once");
+    source.begin(40, 1.0);
+    source.succeed(50, 1.0, 600_000);
+    assert_eq!(source.ended(2), Some(true));
+}
+
+#[test]
 fn everyone_who_asks_meanwhile_shares_one_fetch() {
     let mut source = Source::new(&address(1), 0).unwrap();
     for kid in 0..1_000 {

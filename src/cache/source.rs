@@ -339,6 +339,13 @@ impl Source {
         }
     }
 
+    /// Ends a fetch that confirmed keys which were given up meanwhile, with the last who wanted them: it proves
+    /// nothing. Who waits for it waits for the next one, which is due at once.
+    pub fn end_in_vain(&mut self, now: Ticks) {
+        self.in_flight = 0;
+        self.due_at = now;
+    }
+
     /// A fetcher that died left its fetches behind: they count as failed, without a change of plan.
     pub fn abandon(&mut self, now: Ticks) {
         if self.in_flight != 0 {

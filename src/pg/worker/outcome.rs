@@ -22,6 +22,10 @@ pub(super) fn succeeded(address: &KeyAddress, now: Ticks, jitter: f64, outcome: 
             shared::locked(|state| {
                 let position = state.table.find(address)?;
                 let source = &mut state.table.sources[position];
+                if source.generation == 0 {
+                    source.end_in_vain(now);
+                    return None;
+                }
                 let failed = (source.failures, source.failing_for(now));
                 source.succeed(now, unix, next);
                 Some((Ok(None), failed))
@@ -91,7 +95,7 @@ pub(super) fn succeeded(address: &KeyAddress, now: Ticks, jitter: f64, outcome: 
                 "Raise it and restart the server.",
             );
         }
-        // Unsubscribed meanwhile.
+        // Unsubscribed meanwhile, be it for a moment.
         None => {}
     }
 }

@@ -102,6 +102,43 @@ fn f14_a_fetch_that_began_before_a_key_was_published_proves_nothing_about_it() {
 }
 
 #[test]
+fn f14_an_answer_that_confirms_keys_which_are_not_there_any_more_proves_nothing() {
+    let setting = Setting::new("confirmed");
+    let invariants = Invariants::of(&setting.cluster);
+    let mut client = setting.cluster.superuser();
+    let old = Signer::new("old");
+    setting.idp.publish(vec![old.jwk()]);
+    setting.register(&mut client);
+    let fetches = setting.idp.fetches();
+    // "Not modified", in a while.
+    setting.idp.behave(Behaviour::Slow(Duration::from_secs(3)));
+    let (mut asking, unknown) = (setting.cluster.superuser(), Signer::new("unknown"));
+    let unknown = setting.token(&unknown);
+    let asks = thread::spawn(move || refusal(&mut asking, &unknown));
+    let patience = Duration::from_secs(10);
+    assert!(setting.idp.wait_for_fetches(fetches + 1, patience));
+    setting.idp.behave(Behaviour::Normal);
+    // Meanwhile the workers forget the provider and its keys, and hear of it again.
+    for (enabled, slots) in [(false, "0"), (true, "1")] {
+        let update = format!("UPDATE third_party_auth.provider SET enabled = {enabled}");
+        client.batch_execute(&update).unwrap();
+        let used = "SELECT providers::text FROM third_party_auth.worker";
+        setting.cluster.eventually("the workers have heard", || {
+            text(&mut client, used).as_deref() == Some(slots)
+        });
+    }
+    let new = Signer::new("new");
+    setting.idp.publish(vec![old.jwk(), new.jwk()]);
+    client.batch_execute(PATIENTLY).unwrap();
+    for signer in [&old, &new] {
+        assert_eq!(verify(&mut client, &setting.token(signer)).unwrap(), "ada");
+    }
+    assert!(asks.join().unwrap().starts_with("58000 "));
+    assert_eq!(setting.idp.fetches(), fetches + 2);
+    invariants.hold(&setting.cluster, 0);
+}
+
+#[test]
 fn f14_more_sessions_than_may_wait_are_told_to_try_again_and_never_that_a_token_is_bad() {
     let setting = Setting::new("many");
     let invariants = Invariants::of(&setting.cluster);

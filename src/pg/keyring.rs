@@ -1,49 +1,23 @@
 //! Where a provider's keys are looked up, and when a backend waits for a fetch.
 //!
-//! First what shared memory holds, then what the table holds; a key that neither has may cause one
-//! fetch, which many backends share. The query path itself never opens a socket.
+//! A key that neither shared memory nor the table has may cause one fetch, which many backends share. The query
+//! path itself never opens a socket.
 
 use super::errors::Undecided;
-use super::fetching;
+use super::known_keys::{self, Found};
 use super::patience::Wait;
 use super::place::Place;
-use super::process::Process;
 use super::recent::Recent;
-use super::registry::{self, Loaded};
-use super::{clock, settings, shared};
-use crate::cache::Ticks;
-use crate::cache::record::Record;
+use super::registry::Loaded;
+use super::{clock, fetching, settings, shared};
 use crate::cache::source::Reply;
 use crate::cache::verified::{self, Digest};
-use crate::keys::{KeySet, Kid, MAX_KEYS, Thumbprint};
+use crate::keys::{KeySet, Kid, Thumbprint};
 use crate::provider::{KeyAddress, KeySource, Provider};
 use crate::token::Unverified;
 use crate::verify::{self, KeyLookup};
 use pgrx::pg_sys;
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Keys of one address that this backend has parsed.
-struct Parsed {
-    /// What [`shared::changes`] said when they were compared.
-    changes: u64,
-    generation: u64,
-    fetched_at: f64,
-    /// When the first of them stops counting.
-    good_until: Ticks,
-    keys: Arc<KeySet>,
-}
-
-static PARSED: Process<RefCell<Option<HashMap<KeyAddress, Parsed>>>> =
-    Process::new(RefCell::new(None));
-
-/// A set of keys, and how old the proof of it is.
-struct Found {
-    keys: Arc<KeySet>,
-    generation: u64,
-    fetched_at: f64,
-}
 
 /// The keys that one decision about a token looks up.
 pub struct Keyring<'a> {
@@ -115,20 +89,20 @@ impl KeyLookup for Keyring<'_> {
             KeySource::Pinned(keys) => return Ok(Arc::clone(keys)),
             KeySource::Fetched(address) => address,
         };
-        let found = match known(provider, address)? {
+        let found = match known_keys::known(provider, address)? {
             Some(found) => found,
             None => {
                 let waited = self.wait(provider, address, None, 0)?;
                 waited.ok_or_else(|| not_fetched(provider, None))?
             }
         };
-        if !is_stale(&found) {
+        if !found.is_stale() {
             return Ok(found.keys);
         }
         // A server that was down for long, or was restored: one fetch may confirm them.
         let _ = self.wait(provider, address, None, found.generation);
-        match known(provider, address)? {
-            Some(found) if !is_stale(&found) => Ok(found.keys),
+        match known_keys::known(provider, address)? {
+            Some(found) if !found.is_stale() => Ok(found.keys),
             _ => Err(Undecided::KeysStale {
                 provider: provider.name.clone(),
                 age: clock::unix_time() - found.fetched_at,
@@ -151,7 +125,7 @@ impl KeyLookup for Keyring<'_> {
         if is_known && cannot_fetch(provider).is_some() {
             return Ok(None);
         }
-        let mut seen_generation = known(provider, address)?
+        let mut seen_generation = known_keys::known(provider, address)?
             .filter(|found| Arc::ptr_eq(&found.keys, seen))
             .map_or(0, |found| found.generation);
         loop {
@@ -214,7 +188,7 @@ impl Keyring<'_> {
                 uncommitted: true,
             });
         }
-        if !self.may_wait && known(provider, address)?.is_some() {
+        if !self.may_wait && known_keys::known(provider, address)?.is_some() {
             return Err(Undecided::NotAmongKnown {
                 provider: provider.name.clone(),
             });
@@ -287,17 +261,8 @@ impl Keyring<'_> {
 /// The keys that have just changed. Should they be gone again, with their last subscriber, that proves
 /// nothing about a token.
 fn changed(provider: &Provider, address: &KeyAddress) -> Result<Option<Found>, Undecided> {
-    let found = copy(address);
+    let found = known_keys::copy(address);
     found.map(Some).ok_or_else(|| not_fetched(provider, None))
-}
-
-/// How far ahead the proof of keys may be: clocks differ, and are set.
-const AHEAD: f64 = 300.0;
-
-/// Whether the proof of the keys is older than they may be trusted, or of a time to come.
-fn is_stale(found: &Found) -> bool {
-    let age = clock::unix_time() - found.fetched_at;
-    !(-AHEAD..=settings::max_stale().as_secs_f64()).contains(&age)
 }
 
 /// Why no fetch can come of waiting here, however long.
@@ -320,121 +285,6 @@ fn not_fetched(provider: &Provider, last_error: Option<String>) -> Undecided {
         provider: provider.name.clone(),
         last_error,
         uncommitted: false,
-    }
-}
-
-/// The keys that are there: shared memory's, else the table's.
-fn known(provider: &Provider, address: &KeyAddress) -> Result<Option<Found>, Undecided> {
-    if let Some(found) = shared_keys(address) {
-        return Ok(Some(found));
-    }
-    let stored = registry::stored()?;
-    Ok(stored
-        .get(&provider.name)
-        .filter(|stored| stored.address == registry::address_text(address))
-        .map(|stored| Found {
-            keys: Arc::clone(&stored.keys),
-            generation: 0,
-            fetched_at: stored.fetched_at,
-        }))
-}
-
-/// What shared memory holds, parsed once for each generation.
-fn shared_keys(address: &KeyAddress) -> Option<Found> {
-    let changes = shared::changes();
-    if changes == 0 {
-        return None;
-    }
-    {
-        let parsed = PARSED.get().borrow();
-        let parsed = parsed.as_ref().and_then(|parsed| parsed.get(address));
-        let fresh_until = settings::max_stale().as_secs_f64() / 2.0;
-        if let Some(parsed) = parsed
-            && parsed.changes == changes
-            && clock::ticks() < parsed.good_until
-            && (-AHEAD..fresh_until).contains(&(clock::unix_time() - parsed.fetched_at))
-        {
-            return Some(Found {
-                keys: Arc::clone(&parsed.keys),
-                generation: parsed.generation,
-                fetched_at: parsed.fetched_at,
-            });
-        }
-    }
-    copy(address)
-}
-
-/// Copies the keys of an address out of shared memory, unless those that are parsed still are the same.
-/// `None`: there are none.
-fn copy(address: &KeyAddress) -> Option<Found> {
-    loop {
-        let changes = shared::changes();
-        let now = clock::ticks();
-        let (generation, fetched_at, good_until) = shared::locked(|state| {
-            let position = state.table.find(address)?;
-            let source = &state.table.sources[position];
-            let good_until = state.table.next_gone(position, now);
-            (source.generation != 0).then_some((source.generation, source.fetched_at, good_until))
-        })??;
-        let mut cache = PARSED.get().borrow_mut();
-        let cache = cache.get_or_insert_with(HashMap::new);
-        let same = cache
-            .get(address)
-            .filter(|parsed| parsed.generation == generation && now < parsed.good_until)
-            .map(|parsed| Arc::clone(&parsed.keys));
-        // Without keys of this generation it has just been replaced: look again.
-        let Some(keys) = same.or_else(|| read(address, generation, now)) else {
-            continue;
-        };
-        let parsed = Parsed {
-            changes,
-            generation,
-            fetched_at,
-            good_until,
-            keys: Arc::clone(&keys),
-        };
-        cache.insert(address.clone(), parsed);
-        return Some(Found {
-            keys,
-            generation,
-            fetched_at,
-        });
-    }
-}
-
-/// Reads and parses the keys of a generation; `None` if it is not the present one any more.
-fn read(address: &KeyAddress, generation: u64, now: Ticks) -> Option<Arc<KeySet>> {
-    // Keys in their grace come on top of a full set.
-    let mut records = vec![Record::EMPTY; 2 * MAX_KEYS];
-    let count = shared::locked(|state| {
-        let position = state.table.find(address)?;
-        let is_same = state.table.sources[position].generation == generation;
-        is_same.then(|| state.table.copy_keys(position, Some(now), &mut records))
-    })??;
-    let keys = records[..count]
-        .iter()
-        .filter_map(|record| record.to_key().ok().map(Arc::new));
-    Some(Arc::new(KeySet {
-        keys: keys.collect(),
-    }))
-}
-
-/// The keys that are known of a provider, without waiting: for views.
-pub fn listed(provider: &Provider) -> Result<Option<Arc<KeySet>>, Undecided> {
-    match &provider.keys {
-        KeySource::Pinned(keys) => Ok(Some(Arc::clone(keys))),
-        KeySource::Fetched(address) => Ok(known(provider, address)?.map(|found| found.keys)),
-    }
-}
-
-/// The keys that would be believed now, without waiting: not those that are stale.
-pub fn trusted(provider: &Provider) -> Result<Option<Arc<KeySet>>, Undecided> {
-    match &provider.keys {
-        KeySource::Pinned(keys) => Ok(Some(Arc::clone(keys))),
-        KeySource::Fetched(address) => {
-            let found = known(provider, address)?.filter(|found| !is_stale(found));
-            Ok(found.map(|found| found.keys))
-        }
     }
 }
 

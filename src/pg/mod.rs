@@ -8,8 +8,8 @@
 //! - [`shared`]: the shared memory that holds `cache`, its lock, its waits
 //! - [`fetching`]: whether anything is fetched at all; [`stats`]: what was decided, in numbers
 //! - [`catalog`], [`registry`]: the tables, read with a fresh snapshot; when what was read is void
-//! - [`keyring`]: where a provider's keys are looked up, and when a backend waits for a fetch;
-//!   [`place`]: its place among those that wait
+//! - [`known_keys`]: the keys that are there; [`keyring`]: how a decision looks them up, and when it waits for a
+//!   fetch; [`place`]: its place among those that wait
 //! - [`request`]: the token of the current request; [`session`]: what was decided about it;
 //!   [`answers`]: what was answered per row; [`recent`]: the last tokens
 //! - [`api_key`]: requests of an application and of nobody
@@ -44,6 +44,7 @@ pub mod fetching;
 pub mod functions;
 pub mod hooks;
 pub mod keyring;
+pub mod known_keys;
 pub mod parameters;
 pub mod patience;
 pub mod place;

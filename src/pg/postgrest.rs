@@ -3,7 +3,7 @@
 
 use super::call::{Call, Returned};
 use super::errors::{SqlError, advise};
-use super::{keyring, parameters, registry};
+use super::{known_keys, parameters, registry};
 use crate::c_function;
 use crate::provider::Registry;
 use crate::provider::row::{Advice, AdviceLevel};
@@ -26,7 +26,7 @@ fn public_keys() -> Result<Vec<Value>, SqlError> {
     let registry = &loaded.registry;
     let mut keys = Vec::new();
     for provider in registry.providers.iter().filter(|one| one.enabled) {
-        let known = keyring::trusted(provider)?;
+        let known = known_keys::trusted(provider)?;
         for key in known.iter().flat_map(|known| &known.keys) {
             let jwk = key.to_jwk();
             if !registry.is_key_revoked(provider, key) && !keys.contains(&jwk) {

@@ -2,7 +2,7 @@
 
 use super::super::call::{self, Call};
 use super::super::errors::{SqlError, unknown_provider};
-use super::super::{keyring, registry};
+use super::super::{known_keys, registry};
 use crate::c_function;
 use crate::keys::Kid;
 use crate::provider::Provider;
@@ -15,7 +15,7 @@ c_function!(
     /// `revoke_key(provider text, kid text) → boolean`: whether it was not revoked before.
     third_party_auth_revoke_key, pg_finfo_third_party_auth_revoke_key, |call| {
         let (provider, kid) = arguments(call)?;
-        let known = keyring::listed(&provider)?;
+        let known = known_keys::listed(&provider)?;
         let hash = Kid::new(&kid);
         let thumbprint = known.iter().flat_map(|keys| &keys.keys).find_map(|key| {
             (key.kid.as_ref() == Some(&hash)).then(|| key.thumbprint.to_string())

@@ -5,7 +5,7 @@
 )]
 
 use super::super::registry::{self, Loaded};
-use super::super::{clock, columns, fetching, keyring, shared};
+use super::super::{clock, columns, fetching, known_keys, shared};
 use crate::cache::source::Source;
 use crate::keys::{EMPTY_SET, KeySet};
 use crate::provider::{Issuer, KeyAddress, KeySource, Provider};
@@ -55,7 +55,7 @@ fn provider_status(
     for provider in &loaded.registry.providers {
         let fetching = fetching(provider);
         let source = fetching.as_ref().map(|fetching| &fetching.source);
-        let keys = keyring::listed(provider).ok().flatten();
+        let keys = known_keys::listed(provider).ok().flatten();
         let stored = stored_at(provider);
         let fetched_at = source.map_or(0.0, |source| source.fetched_at);
         rows.push((
@@ -279,7 +279,7 @@ fn known_keys(
     let loaded = loaded()?;
     let mut rows = Vec::new();
     for provider in &loaded.registry.providers {
-        let keys: Option<Arc<KeySet>> = keyring::listed(provider).ok().flatten();
+        let keys: Option<Arc<KeySet>> = known_keys::listed(provider).ok().flatten();
         for key in keys.iter().flat_map(|keys| &keys.keys) {
             rows.push((
                 provider.name.clone(),

@@ -128,10 +128,10 @@ macro_rules! finfo {
     };
 }
 
-/// Declares a function that PostgreSQL calls by its C name, and its record.
+/// Declares a function that PostgreSQL calls by its C name, with what it does with its call frame, and its record.
 #[macro_export]
-macro_rules! c_function {
-    ($(#[$doc:meta])* $name:ident, $record:ident, $body:expr) => {
+macro_rules! c_entry {
+    ($(#[$doc:meta])* $name:ident, $record:ident, |$fcinfo:ident| $body:expr) => {
         $crate::finfo!($record);
 
         $(#[$doc])*
@@ -140,11 +140,21 @@ macro_rules! c_function {
         /// Only PostgreSQL calls it, with a valid call frame.
         #[unsafe(no_mangle)]
         pub unsafe extern "C-unwind" fn $name(
-            fcinfo: pgrx::pg_sys::FunctionCallInfo,
+            $fcinfo: pgrx::pg_sys::FunctionCallInfo,
         ) -> pgrx::pg_sys::Datum {
+            $body
+        }
+    };
+}
+
+/// Declares a function that PostgreSQL calls by its C name, and its record.
+#[macro_export]
+macro_rules! c_function {
+    ($(#[$doc:meta])* $name:ident, $record:ident, $body:expr) => {
+        $crate::c_entry!($(#[$doc])* $name, $record, |fcinfo| {
             let body: fn($crate::pg::call::Call) -> $crate::pg::call::Returned = $body;
             // SAFETY: the last thing in a function that PostgreSQL calls, with nothing to drop.
             unsafe { $crate::pg::call::enter(fcinfo, body) }
-        }
+        });
     };
 }

@@ -21,16 +21,7 @@ use pgrx::pg_sys;
 /// Declares a function without arguments whose answer is remembered for the statement.
 macro_rules! answered {
     ($(#[$doc:meta])* $name:ident, $record:ident, $answer:expr) => {
-        $crate::finfo!($record);
-
-        $(#[$doc])*
-        ///
-        /// # Safety
-        /// Only PostgreSQL calls it, with a valid call frame.
-        #[unsafe(no_mangle)]
-        pub unsafe extern "C-unwind" fn $name(
-            fcinfo: pgrx::pg_sys::FunctionCallInfo,
-        ) -> pgrx::pg_sys::Datum {
+        $crate::c_entry!($(#[$doc])* $name, $record, |fcinfo| {
             fn decide(_call: Call) -> Returned {
                 session::answer($answer).map(|_| None)
             }
@@ -41,7 +32,7 @@ macro_rules! answered {
                     None => give_decided($answer, decide, fcinfo),
                 }
             }
-        }
+        });
     };
 }
 
@@ -115,16 +106,7 @@ c_function!(
 /// Declares a function whose argument names a provider: the answer, if the token is of that provider.
 macro_rules! answered_of {
     ($(#[$doc:meta])* $name:ident, $record:ident, $answer:expr, $otherwise:expr) => {
-        $crate::finfo!($record);
-
-        $(#[$doc])*
-        ///
-        /// # Safety
-        /// Only PostgreSQL calls it, with a valid call frame.
-        #[unsafe(no_mangle)]
-        pub unsafe extern "C-unwind" fn $name(
-            fcinfo: pgrx::pg_sys::FunctionCallInfo,
-        ) -> pgrx::pg_sys::Datum {
+        $crate::c_entry!($(#[$doc])* $name, $record, |fcinfo| {
             fn decide(_call: Call) -> Returned {
                 session::answer(Answer::Provider)?;
                 session::answer($answer).map(|_| None)
@@ -143,7 +125,7 @@ macro_rules! answered_of {
                     false => $otherwise.give(fcinfo),
                 }
             }
-        }
+        });
     };
 }
 

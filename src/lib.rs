@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! Pure, without pgrx, I/O or a clock:
+//! - [`json`]: strict JSON
 //! - [`token`]: bytes to parts; nothing is trusted yet
 //! - [`keys`]: a JWKS to usable keys, key by key
 //! - [`provider`]: who may sign for us, and by which rules; the presets are data
@@ -22,6 +23,8 @@
 //!   claim values, of the token it is given.
 //!
 //! `tests/architecture.rs` enforces the directions and the absences that can be read off the source.
+
+pub mod json;
 
 pub mod token;
 

@@ -3,9 +3,9 @@
 use crate::mint::{self, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use pg_third_party_auth::json::{self, Object};
 use pg_third_party_auth::keys::{self, SetError};
-use pg_third_party_auth::token::json;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -56,13 +56,13 @@ impl Key {
     /// Why it cannot be read. Nothing of its content is repeated.
     pub fn read(path: &str) -> Result<Key, String> {
         let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-        let key = json::parse_object(&text, 2)
+        let key = json::parse_object(text, 2)
             .ok()
-            .and_then(|members| Key::of_members(&members));
+            .and_then(|document| Key::of_members(document.object()));
         key.ok_or_else(|| format!("{path} is not a file that new-key wrote"))
     }
 
-    fn of_members(members: &Map<String, Value>) -> Option<Key> {
+    fn of_members(members: Object<'_>) -> Option<Key> {
         let text = |name: &str| members.get(name)?.as_str();
         let der = from_pem(text("private_key")?)?;
         let pair = KeyPair::from_pkcs8(text("alg")?, &der)?;

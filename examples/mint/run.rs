@@ -3,8 +3,8 @@
 use crate::arguments::{self, Additions, Command, USAGE};
 use crate::key_file::Key;
 use crate::mint;
-use pg_third_party_auth::token::json;
-use serde_json::{Map, Value, json};
+use pg_third_party_auth::json::{self, Object};
+use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
@@ -90,7 +90,7 @@ fn token(
 ) -> Result<Answer, String> {
     let key = Key::read(path)?;
     let header = self::header(&key, header)?;
-    let members = json::parse_object(claims, MAX_DEPTH)
+    let document = json::parse_object(claims.to_owned(), MAX_DEPTH)
         .map_err(|error| format!("the claims are not a JSON object that can be read: {error}"))?;
     let payload = match additions {
         Additions::None => claims.to_owned(),
@@ -99,7 +99,7 @@ fn token(
             let exp = now
                 .checked_add(expires_in)
                 .ok_or("--expires-in is too long")?;
-            with_times(claims, &members, now, exp)
+            with_times(claims, document.object(), now, exp)
         }
     };
     Ok(said(key.sign(&header, &payload)))
@@ -114,10 +114,10 @@ fn said(output: String) -> Answer {
 
 fn header(key: &Key, more: Option<&str>) -> Result<Value, String> {
     let mut header = json!({"alg": key.algorithm(), "kid": key.kid(), "typ": "JWT"});
-    let more = json::parse_object(more.unwrap_or("{}"), MAX_DEPTH)
+    let more = json::parse_object(more.unwrap_or("{}").to_owned(), MAX_DEPTH)
         .map_err(|error| format!("--header is not a JSON object that can be read: {error}"))?;
-    for (name, value) in more {
-        header[name] = value;
+    for (name, value) in more.object().iter() {
+        header[name] = json!(value);
     }
     if let Value::Object(members) = &mut header {
         members.retain(|_, value| !value.is_null());
@@ -127,7 +127,7 @@ fn header(key: &Key, more: Option<&str>) -> Result<Value, String> {
 
 /// The claims as they are written, and behind them `iat` and `exp` where they are missing. An expired
 /// token was issued before it expired, as real ones are.
-fn with_times(claims: &str, members: &Map<String, Value>, now: i64, exp: i64) -> String {
+fn with_times(claims: &str, members: Object<'_>, now: i64, exp: i64) -> String {
     let mut added = Vec::new();
     if !members.contains_key("iat") {
         let exp = match members.get("exp") {

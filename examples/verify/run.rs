@@ -1,17 +1,19 @@
 //! From the command line to the answer.
 
 use crate::arguments::{self, Arguments, USAGE};
+use pg_third_party_auth::json;
 use pg_third_party_auth::keys::{self, KeySet, SetError, Skipped};
 use pg_third_party_auth::provider::{
     AdviceLevel, KeySource, Provider, Registration, Registry, RowError,
 };
-use pg_third_party_auth::token::{Unverified, json};
+use pg_third_party_auth::token::Unverified;
 use pg_third_party_auth::verify::{
     Failure, KeyLookup, Purpose, Question, Refusal, Step, explain, verify,
 };
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs;
 use std::io::Read;
 use std::sync::Arc;
@@ -108,8 +110,10 @@ fn registry(arguments: &Arguments, notes: &mut Vec<String>) -> Result<Registry, 
         Some(path) => file("--config", path)?,
         None => arguments.config.clone(),
     };
-    let members = json::parse_object(&config, MAX_CONFIG_DEPTH)
-        .map_err(|error| format!("--config is not a JSON object that can be read: {error}"))?;
+    let unreadable =
+        |error: &dyn Display| format!("--config is not a JSON object that can be read: {error}");
+    let document = json::parse_object(config, MAX_CONFIG_DEPTH).map_err(|e| unreadable(&e))?;
+    let members = serde_json::from_str(document.text()).map_err(|e| unreadable(&e))?;
     let registration = Registration::read(&arguments.provider, &members).map_err(said)?;
     let (provider, advice) = registration.row.judge().map_err(said)?;
     notes.extend(advice.iter().map(|one| {

@@ -4,6 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../src/json/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod json;
 #[path = "../../src/keys/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod keys;

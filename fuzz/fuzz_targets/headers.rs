@@ -3,6 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../src/json/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod json;
 #[path = "../../src/token/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod token;

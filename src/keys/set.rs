@@ -2,7 +2,7 @@
 
 use super::kid::shorten;
 use super::{Algorithm, Key, KeyProblem, jwk};
-use crate::token::json::{self, JsonError};
+use crate::json::{self, JsonError};
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
@@ -150,13 +150,11 @@ fn read_entries(text: &str, stored: bool) -> Result<Reading, SetError> {
     let mut keys = Vec::new();
     let mut skipped = Vec::new();
     for (index, entry) in entries(text)?.into_iter().enumerate() {
-        let object = json::parse_object(entry.get(), MAX_DEPTH);
-        let kid = object
-            .as_ref()
-            .ok()
-            .and_then(|jwk| jwk.get("kid")?.as_str());
+        let document = json::parse_object(entry.get().to_owned(), MAX_DEPTH);
+        let object = document.as_ref().map(|document| document.object());
+        let kid = object.ok().and_then(|jwk| jwk.get("kid")?.as_str());
         let kid = kid.map(printable);
-        let key = match &object {
+        let key = match object {
             Ok(jwk) => jwk::admit(jwk, stored),
             Err(JsonError::DuplicateMember) => Err(KeyProblem::DuplicateMember),
             Err(JsonError::Malformed(_)) => Err(KeyProblem::Unreadable),

@@ -3,16 +3,12 @@
 //! in the order of `fea`, whose lowest bit stands for the first name (Clerk's session token reference).
 
 use super::text;
-use serde_json::{Map, Value};
+use crate::json::Object;
 use std::collections::BTreeSet;
 
 /// Whether the permission, `feature:name` without `org:`, was granted. `active` is `o`. `None`: the claims
 /// are not as Clerk writes them, so that no permission can be read from them, or they do not name it.
-pub fn grants(
-    claims: &Map<String, Value>,
-    active: &Map<String, Value>,
-    permission: &str,
-) -> Option<bool> {
+pub fn grants(claims: Object<'_>, active: Object<'_>, permission: &str) -> Option<bool> {
     let features = features_of_organization(text(claims, "fea")?)?;
     let names = distinct(text(active, "per")?.split(',').collect())?;
     let masks: Vec<_> = text(active, "fpm")?.split(',').collect();

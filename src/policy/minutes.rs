@@ -1,6 +1,6 @@
 //! Clerk's `fva`: the minutes since each factor was verified, as of the token's `iat`.
 
-use serde_json::{Map, Value};
+use crate::json::{Object, Value};
 
 /// The largest number of minutes that Clerk writes: as many, or any number more.
 const MOST: i64 = 99_999;
@@ -17,8 +17,9 @@ pub struct FactorAges {
 
 /// Reads `fva`. Clerk writes two whole numbers, each -1 or the minutes; anything else (another
 /// length, a fraction, a text, `true`, below -1, both -1) is no evidence.
-pub fn factor_ages(claims: &Map<String, Value>) -> Option<FactorAges> {
-    let [first, second] = claims.get("fva")?.as_array()?.as_slice() else {
+pub fn factor_ages(claims: Object<'_>) -> Option<FactorAges> {
+    let mut factors = claims.get("fva")?.as_array()?.iter();
+    let (Some(first), Some(second), None) = (factors.next(), factors.next(), factors.next()) else {
         return None;
     };
     let ages = FactorAges {
@@ -29,7 +30,7 @@ pub fn factor_ages(claims: &Map<String, Value>) -> Option<FactorAges> {
 }
 
 /// `Some(None)` for -1. Only JSON integers count: `-1.0` is not how Clerk writes "never".
-fn age(value: &Value) -> Option<Option<f64>> {
+fn age(value: Value<'_>) -> Option<Option<f64>> {
     match value.as_i64()? {
         -1 => Some(None),
         MOST.. => Some(Some(f64::INFINITY)),
@@ -41,7 +42,12 @@ fn age(value: &Value) -> Option<Option<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::parse_object;
     use serde_json::json;
+
+    fn ages_of(claims: &serde_json::Value) -> Option<FactorAges> {
+        factor_ages(parse_object(claims.to_string(), 8).unwrap().object())
+    }
 
     #[test]
     fn only_two_whole_numbers_are_evidence() {
@@ -64,11 +70,11 @@ mod tests {
             json!([0, 1e300]),
         ] {
             let claims = json!({"fva": odd});
-            assert_eq!(factor_ages(claims.as_object().unwrap()), None, "{claims}");
+            assert_eq!(ages_of(&claims), None, "{claims}");
         }
         let claims = json!({"fva": [7, -1]});
         assert_eq!(
-            factor_ages(claims.as_object().unwrap()),
+            ages_of(&claims),
             Some(FactorAges {
                 first: Some(7.0),
                 second: None
@@ -79,7 +85,7 @@ mod tests {
     #[test]
     fn what_clerk_no_longer_counts_is_infinitely_long_ago() {
         let claims = json!({"fva": [99_998, 99_999]});
-        let ages = factor_ages(claims.as_object().unwrap()).unwrap();
+        let ages = ages_of(&claims).unwrap();
         assert_eq!(
             (ages.first, ages.second),
             (Some(99_998.0), Some(f64::INFINITY))

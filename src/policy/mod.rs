@@ -29,8 +29,8 @@ pub mod reverification;
 pub mod scope;
 pub mod second_factor;
 
+use crate::json::{Object, Value};
 use crate::verify::Verified;
-use serde_json::{Map, Value};
 
 /// The subject: unique only within its provider (RFC 7519 §4.1.2).
 pub fn subject(token: &Verified) -> Option<&str> {
@@ -63,7 +63,7 @@ pub(crate) fn claim_text<'a>(token: &'a Verified, name: &str) -> Option<&'a str>
 }
 
 /// A member that is a string and not empty.
-pub(crate) fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(object: Object<'a>, name: &str) -> Option<&'a str> {
     object.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 

@@ -4,7 +4,6 @@ use super::clerk::{Version, version};
 use super::{claim_text, lists, text, texts};
 use crate::provider::presets::OrganizationClaims;
 use crate::verify::Verified;
-use std::ptr;
 
 /// The organisation that is active in the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +86,7 @@ fn is_database_role(token: &Verified, name: &str) -> bool {
     };
     // The path of the role claim has several spellings: what it leads to is compared, not how.
     let is_allowed = |role| provider.allowed_roles.iter().any(|own| own == role);
-    ptr::eq(claim, role) && role.as_str().is_some_and(is_allowed)
+    claim.is_same_text(role) && role.as_str().is_some_and(is_allowed)
 }
 
 fn has_one_role(token: &Verified, role: &str) -> bool {

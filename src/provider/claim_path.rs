@@ -1,6 +1,6 @@
 //! Where in the claims a value is looked for.
 
-use serde_json::{Map, Value};
+use crate::json::{Object, Value};
 
 /// A path to one claim, as `role_claim` takes it.
 ///
@@ -49,7 +49,7 @@ impl ClaimPath {
     }
 
     /// The value at the path; only objects are descended into.
-    pub fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+    pub fn find<'a>(&self, claims: Object<'a>) -> Option<Value<'a>> {
         let (first, rest) = self.members.split_first()?;
         rest.iter().try_fold(claims.get(first)?, |value, member| {
             value.as_object()?.get(member)
@@ -77,13 +77,13 @@ fn unescape(token: &str) -> Result<String, InvalidClaimPath> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::parse_object;
     use serde_json::json;
 
-    fn found(path: &str, claims: Value) -> Option<Value> {
-        ClaimPath::parse(path)
-            .unwrap()
-            .find(claims.as_object().unwrap())
-            .cloned()
+    fn found(path: &str, claims: serde_json::Value) -> Option<serde_json::Value> {
+        let claims = parse_object(claims.to_string(), 8).unwrap();
+        let value = ClaimPath::parse(path).unwrap().find(claims.object())?;
+        Some(serde_json::to_value(value).unwrap())
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! The claims set (RFC 7519 §4).
 
-use super::json::{self, JsonError};
 use super::{Part, TokenError};
-use serde_json::{Map, Value};
+use crate::json::{self, Document, JsonError, Object, Value};
 
 /// The last NumericDate that is taken for one: the end of the year 9999, in seconds since 1970.
 /// Larger numbers are milliseconds or mistakes.
@@ -14,8 +13,7 @@ const MAX_DEPTH: usize = 64;
 /// A claims set that was read and not yet believed.
 #[derive(Clone)]
 pub struct Claims {
-    payload: String,
-    members: Map<String, Value>,
+    document: Document,
 }
 
 /// What stands under the name of a registered claim.
@@ -36,21 +34,21 @@ impl Claims {
     /// # Errors
     /// [`TokenError::DuplicateMember`] and [`TokenError::Malformed`] as [`json::parse_object`] says.
     pub fn parse(payload: String) -> Result<Claims, TokenError> {
-        let members = json::parse_object(&payload, MAX_DEPTH).map_err(|error| match error {
+        let document = json::parse_object(payload, MAX_DEPTH).map_err(|error| match error {
             JsonError::DuplicateMember => TokenError::DuplicateMember(Part::Payload),
             JsonError::Malformed(why) => TokenError::Malformed(Part::Payload, why),
         })?;
-        Ok(Claims { payload, members })
+        Ok(Claims { document })
     }
 
     /// The JSON text, byte for byte as it was signed. Numbers are exact here only.
     pub fn payload(&self) -> &str {
-        &self.payload
+        self.document.text()
     }
 
     /// The claims by name.
-    pub fn members(&self) -> &Map<String, Value> {
-        &self.members
+    pub fn members(&self) -> Object<'_> {
+        self.document.object()
     }
 
     /// `iss` (RFC 7519 §4.1.1): one string, never an array.
@@ -81,7 +79,7 @@ impl Claims {
     /// `aud` (RFC 7519 §4.1.3): a string or an array of strings. An empty array, an empty string
     /// and an array with anything but strings are invalid.
     pub fn audience(&self) -> Claim<Vec<&str>> {
-        match self.members.get("aud") {
+        match self.members().get("aud") {
             None => Claim::Absent,
             Some(Value::String(one)) if !one.is_empty() => Claim::Present(vec![one]),
             Some(Value::Array(items)) if !items.is_empty() => items
@@ -95,7 +93,7 @@ impl Claims {
 
     /// A claim that has to be a string that is not empty.
     pub fn string(&self, name: &str) -> Claim<&str> {
-        match self.members.get(name) {
+        match self.members().get(name) {
             None => Claim::Absent,
             Some(Value::String(text)) if !text.is_empty() => Claim::Present(text),
             Some(_) => Claim::Invalid,
@@ -105,10 +103,10 @@ impl Claims {
     /// A claim that has to be a NumericDate (RFC 7519 §2): a JSON number, in seconds since 1970,
     /// fractions allowed. Zero and negative numbers are dates before or in 1970.
     pub fn date(&self, name: &str) -> Claim<f64> {
-        match self.members.get(name) {
+        match self.members().get(name) {
             None => Claim::Absent,
             Some(Value::Number(number)) => match number.as_f64() {
-                Some(date) if date.is_finite() && date <= MAX_NUMERIC_DATE => Claim::Present(date),
+                date if date.is_finite() && date <= MAX_NUMERIC_DATE => Claim::Present(date),
                 _ => Claim::Invalid,
             },
             Some(_) => Claim::Invalid,
@@ -119,6 +117,6 @@ impl Claims {
 /// Says how many claims there are: claim values do not belong in logs.
 impl std::fmt::Debug for Claims {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Claims({} members)", self.members.len())
+        write!(f, "Claims({} members)", self.members().len())
     }
 }

@@ -1,8 +1,7 @@
 //! The compact serialisation (RFC 7515 §7.1) and the header (RFC 7515 §4).
 
-use super::json::{self, JsonError};
 use super::{Claims, base64url};
-use serde_json::{Map, Value};
+use crate::json::{self, JsonError, Object, Value};
 use std::fmt;
 use std::sync::Arc;
 
@@ -120,7 +119,7 @@ impl Unverified {
         let header = decode_text(Part::Header, header)?;
         let payload = decode_text(Part::Payload, payload)?;
         let signature = decode(Part::Signature, signature)?;
-        let header = Header::parse(&header)?;
+        let header = Header::parse(header)?;
         let claims = Claims::parse(payload)?;
         Ok(Unverified {
             text: text.to_owned(),
@@ -204,11 +203,12 @@ fn decode_text(part: Part, text: &str) -> Result<String, TokenError> {
 }
 
 impl Header {
-    fn parse(text: &str) -> Result<Header, TokenError> {
-        let members = json::parse_object(text, MAX_HEADER_DEPTH).map_err(|error| match error {
+    fn parse(text: String) -> Result<Header, TokenError> {
+        let document = json::parse_object(text, MAX_HEADER_DEPTH).map_err(|error| match error {
             JsonError::DuplicateMember => TokenError::DuplicateMember(Part::Header),
             JsonError::Malformed(why) => TokenError::Malformed(Part::Header, why),
         })?;
+        let members = document.object();
         if members.contains_key("crit") || members.contains_key("b64") {
             return Err(TokenError::CriticalHeader);
         }
@@ -217,9 +217,9 @@ impl Header {
                 .get("alg")
                 .and_then(Value::as_str)
                 .map(str::to_owned),
-            kid: text_member(&members, "kid", "kid is not a string")?,
-            typ: text_member(&members, "typ", "typ is not a string")?,
-            cty: text_member(&members, "cty", "cty is not a string")?,
+            kid: text_member(members, "kid", "kid is not a string")?,
+            typ: text_member(members, "typ", "typ is not a string")?,
+            cty: text_member(members, "cty", "cty is not a string")?,
             cat: members
                 .get("cat")
                 .and_then(Value::as_str)
@@ -236,13 +236,13 @@ impl Header {
 
 /// A member that may be missing and else has to be a string.
 fn text_member(
-    members: &Map<String, Value>,
+    members: Object<'_>,
     name: &str,
     problem: &'static str,
 ) -> Result<Option<String>, TokenError> {
     match members.get(name) {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::String(text)) => Ok(Some(text.to_owned())),
         Some(_) => Err(TokenError::Malformed(Part::Header, problem)),
     }
 }

@@ -3,7 +3,6 @@
 //! # Layout
 //! - [`Unverified`]: a JWS in compact serialisation (RFC 7515 §7.1), its header and its claims
 //! - [`Claims`]: the claims set (RFC 7519 §4), with typed views of registered claims
-//! - [`json`]: strict JSON, without duplicate member names
 //! - [`bearer`]: the token in the headers of a request
 //! - [`base64url`]: strict base64url (RFC 7515 §2)
 //!
@@ -14,7 +13,6 @@ pub mod base64url;
 mod bearer;
 mod claims;
 mod compact;
-pub mod json;
 
 pub use bearer::bearer;
 pub use claims::{Claim, Claims, MAX_NUMERIC_DATE};

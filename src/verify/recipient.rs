@@ -121,7 +121,7 @@ pub(super) fn authorized_party(claims: &Claims, provider: &Provider) -> Result<(
 /// The claim that names the party: the first one of the kind's that is there.
 pub(super) fn party_claim(claims: &Claims, provider: &Provider) -> &'static str {
     let names = provider.preset.party_claims;
-    let there = |name: &&&str| claims.members().contains_key(**name);
+    let there = |name: &&&str| claims.members().contains_key(name);
     names
         .iter()
         .find(there)

@@ -2,6 +2,7 @@
 
 use super::refusal::Problem;
 use super::{Question, Reason, api_key};
+use crate::json::Value;
 use crate::keys::Algorithm;
 use crate::provider::{Issuer, Provider, Registry, Secret};
 use crate::token::{Claim, Claims, Header};
@@ -262,7 +263,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// A value of the token for people to read, as JSON, bounded.
-pub(super) fn shown_json(value: &serde_json::Value) -> String {
+pub(super) fn shown_json(value: Value<'_>) -> String {
     let text = value.to_string();
     match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),

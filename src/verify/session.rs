@@ -4,11 +4,11 @@
 use super::refusal::Problem;
 use super::rules::{at, invalid, list, missing, shown, skew, text};
 use super::{Purpose, Question, Reason};
+use crate::json::Value;
 use crate::provider::Provider;
 use crate::provider::presets::{Discriminator, OtherRoles};
 use crate::token::{Claim, Claims};
 use aws_lc_rs::digest;
-use serde_json::Value;
 
 /// What only session tokens of this kind of provider have.
 pub(super) fn discriminators(
@@ -128,8 +128,8 @@ pub(super) fn role(claims: &Claims, provider: &Provider) -> Result<Option<String
     };
     match provider.role_claim.find(claims.members()) {
         None | Some(Value::Null) => Ok(provider.default_role.clone()),
-        Some(Value::String(role)) if provider.allowed_roles.contains(role) => {
-            Ok(Some(role.clone()))
+        Some(Value::String(role)) if provider.allowed_roles.iter().any(|own| own == role) => {
+            Ok(Some(role.to_owned()))
         }
         Some(Value::String(_)) if provider.preset.other_roles == OtherRoles::NoRole => {
             Ok(provider.default_role.clone())

@@ -18,7 +18,7 @@ pub(super) fn tenant(claims: &Claims, provider: &Provider) -> Result<(), Problem
         return Ok(());
     }
     // Whoever compares names in any case would read another tenant.
-    let is_variant = |name: &String| name.eq_ignore_ascii_case("tid") && name != "tid";
+    let is_variant = |name: &str| name.eq_ignore_ascii_case("tid") && name != "tid";
     if claims.members().keys().any(is_variant) {
         return Err(invalid("tid", hint).found("tid in another spelling"));
     }

@@ -1,14 +1,22 @@
 //! Strict JSON (RFC 8259) for headers, claims and key sets.
 //!
+//! # Layout
+//! - [`parse_object`]: a text to a [`Document`], or why not; `reader` does the reading, through `serde_json`
+//! - [`Object`], [`Array`], [`Value`], [`Number`]: what is in a [`Document`], where it lies
+//!
 //! Stricter than the grammar in four points: member names are unique in every object, because
 //! readers disagree about which of two counts (RFC 7515 §4, RFC 7519 §4); nesting is bounded; and
 //! neither U+0000 nor numbers outside PostgreSQL's `numeric` occur, because `jsonb` cannot hold them.
+#![forbid(unsafe_code)]
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::map::Entry;
-use serde_json::{Map, Number, Value};
-use std::cell::Cell;
+mod document;
+mod reader;
+
+use document::Node;
+use reader::Reader;
 use std::fmt;
+
+pub use document::{Array, Document, Number, Object, Value};
 
 /// PostgreSQL's `numeric` keeps at most this many digits after the decimal point.
 const MAX_SCALE: usize = 16_383;
@@ -40,20 +48,28 @@ impl std::error::Error for JsonError {}
 /// [`JsonError::Malformed`] for more than `max_depth` levels, U+0000, a number outside the range of
 /// a double or of `numeric`, lone surrogates, a byte order mark, trailing text, and whatever else
 /// is not JSON.
-pub fn parse_object(text: &str, max_depth: usize) -> Result<Map<String, Value>, JsonError> {
-    check_lexically(text, max_depth).map_err(JsonError::Malformed)?;
-    let problem = Cell::new(None);
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Strict { problem: &problem }.deserialize(&mut deserializer);
-    if let Some(problem) = problem.get() {
+pub fn parse_object(text: String, max_depth: usize) -> Result<Document, JsonError> {
+    check_lexically(&text, max_depth).map_err(JsonError::Malformed)?;
+    // Positions in a document have 32 bits.
+    if u32::try_from(text.len()).is_err() {
+        return Err(JsonError::Malformed("it is too long"));
+    }
+    let mut reader = Reader::new(&text);
+    let mut deserializer = serde_json::Deserializer::from_str(&text);
+    let value = reader.read(&mut deserializer);
+    if let Some(problem) = reader.problem {
         return Err(problem);
     }
-    match (value, deserializer.end()) {
-        (Ok(Value::Object(members)), Ok(())) => Ok(members),
-        (Ok(Value::Object(_)), Err(_)) => Err(JsonError::Malformed("text follows the JSON object")),
-        (Ok(_), _) => Err(JsonError::Malformed("it is not a JSON object")),
-        (Err(_), _) => Err(JsonError::Malformed("it is not valid JSON")),
-    }
+    let root = match (value, deserializer.end()) {
+        (Ok(Node::Object(root)), Ok(())) => root,
+        (Ok(Node::Object(_)), Err(_)) => {
+            return Err(JsonError::Malformed("text follows the JSON object"));
+        }
+        (Ok(_), _) => return Err(JsonError::Malformed("it is not a JSON object")),
+        (Err(_), _) => return Err(JsonError::Malformed("it is not valid JSON")),
+    };
+    let (unescaped, entries) = (reader.unescaped, reader.entries);
+    Ok(Document::new(text, unescaped, entries, root))
 }
 
 /// Bounds that are cheaper to check on the text than while reading it, and before anything is
@@ -130,90 +146,4 @@ fn scale_of_number(bytes: &[u8], position: usize) -> (usize, usize) {
         }
     }
     (end.max(position + 1), scale)
-}
-
-/// Reads any JSON value; `problem` says why it stopped, if the reason is one of ours.
-#[derive(Clone, Copy)]
-struct Strict<'a> {
-    problem: &'a Cell<Option<JsonError>>,
-}
-
-impl Strict<'_> {
-    fn fail<E: serde::de::Error>(self, problem: JsonError) -> E {
-        self.problem.set(Some(problem));
-        E::custom(problem)
-    }
-
-    fn text<E: serde::de::Error>(self, text: String) -> Result<String, E> {
-        if text.contains('\0') {
-            return Err(self.fail(JsonError::Malformed("it contains the character U+0000")));
-        }
-        Ok(text)
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("not a finite number"))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
-        self.text(text.to_owned()).map(Value::String)
-    }
-
-    fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Value, E> {
-        self.text(text).map(Value::String)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(self)? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some(name) = entries.next_key::<String>()? {
-            let name = self.text(name)?;
-            let Entry::Vacant(place) = members.entry(name) else {
-                return Err(self.fail(JsonError::DuplicateMember));
-            };
-            place.insert(entries.next_value_seed(self)?);
-        }
-        Ok(Value::Object(members))
-    }
 }

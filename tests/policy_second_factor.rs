@@ -16,7 +16,7 @@ const AUTH0_CONTEXT: &str = "http://schemas.openid.net/pape/policies/2007/06/mul
 fn factor(kind: &str, changes: Value) -> (bool, bool) {
     let token = verified(kind, changes);
     (
-        second_factor::is_verified(&token, NOW),
+        second_factor::is_verified(&token),
         second_factor::is_verified_within(&token, 100.0, NOW),
     )
 }
@@ -55,7 +55,7 @@ fn the_age_of_a_second_factor_grows_with_the_token() {
 fn without_iat_the_age_of_a_second_factor_is_unknown() {
     for iat in [json!(null), json!(NOW - 1e15), json!(0)] {
         let token = verified("clerk", json!({"fva": [0, 5], "iat": iat}));
-        assert!(second_factor::is_verified(&token, NOW));
+        assert!(second_factor::is_verified(&token));
         assert!(!second_factor::is_verified_within(&token, 1e12, NOW));
         assert!(!authentication::is_within(&token, 1e12, NOW));
         assert!(!reverification::is_reverified(&token, "lax", NOW));
@@ -66,7 +66,7 @@ fn without_iat_the_age_of_a_second_factor_is_unknown() {
 fn supabases_second_factor_needs_aal2_and_for_an_age_its_method() {
     let amr = json!([{"method": "totp", "timestamp": NOW - 50.0}, {"method": "password", "timestamp": NOW - 1.0}]);
     let token = verified("supabase", json!({"aal": "aal2", "amr": amr}));
-    assert!(second_factor::is_verified(&token, NOW));
+    assert!(second_factor::is_verified(&token));
     assert!(second_factor::is_verified_within(&token, 50.0, NOW));
     assert!(
         !second_factor::is_verified_within(&token, 49.0, NOW),
@@ -112,7 +112,7 @@ fn firebase_names_the_second_factor_of_the_sign_in() {
         "firebase",
         json!({"firebase": {"sign_in_second_factor": "phone"}}),
     );
-    assert!(second_factor::is_verified(&token, NOW));
+    assert!(second_factor::is_verified(&token));
     assert!(second_factor::is_verified_within(&token, 100.0, NOW));
     assert!(!second_factor::is_verified_within(&token, 99.0, NOW));
     for firebase in [

@@ -36,10 +36,10 @@ pub fn of(decision: &Decision) -> Result<Option<Judged>, SqlError> {
     let (found, is_recalled) = match session::decided_token() {
         Token::None | Token::Conflicting | Token::TooLarge(_) => (None, false),
         Token::Raw(text) => {
-            let (judged, is_recalled) = judge(&text, decision.now)?;
+            let (judged, is_recalled) = judge(&text, decision.now.get())?;
             (Some(judged), is_recalled)
         }
-        Token::GatewayClaims(payload) => (judge_gateway_claims(payload, decision.now), false),
+        Token::GatewayClaims(payload) => (judge_gateway_claims(payload, decision.now.get()), false),
     };
     let found = found.filter(|judged| !matches!(judged, Err(refusal) if is_refused(refusal)));
     if let Some(Ok(key)) = &found {

@@ -51,19 +51,27 @@ impl Table {
         }
     }
 
-    /// Its OID, if the extension is installed. Names alone are not trusted: somebody else's table in a
-    /// schema of the same name is not a member of the extension.
+    /// Its OID, if the extension is installed.
     pub fn oid(self) -> Option<pg_sys::Oid> {
+        let [oid] = Self::oids([self]);
+        oid
+    }
+
+    /// The OIDs of these, if the extension is installed. Names alone are not trusted: somebody else's table in a
+    /// schema of the same name is not a member of the extension.
+    pub fn oids<const N: usize>(tables: [Table; N]) -> [Option<pg_sys::Oid>; N] {
         // SAFETY: catalog look-ups with static names; they run inside a transaction, as every caller does.
         unsafe {
             let extension = pg_sys::get_extension_oid(EXTENSION.as_ptr(), true);
             let schema = pg_sys::get_namespace_oid(SCHEMA.as_ptr(), true);
             if extension == pg_sys::InvalidOid || schema == pg_sys::InvalidOid {
-                return None;
+                return [None; N];
             }
-            let table = pg_sys::get_relname_relid(self.name().as_ptr(), schema);
-            let owner = pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, table);
-            (table != pg_sys::InvalidOid && owner == extension).then_some(table)
+            tables.map(|table| {
+                let table = pg_sys::get_relname_relid(table.name().as_ptr(), schema);
+                let owner = pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, table);
+                (table != pg_sys::InvalidOid && owner == extension).then_some(table)
+            })
         }
     }
 }

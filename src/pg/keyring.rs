@@ -24,15 +24,19 @@ pub struct Keyring<'a> {
     loaded: &'a Loaded,
     recent: Option<&'a Recent>,
     may_wait: bool,
+    /// Those that were given last.
+    keys: Option<Arc<KeySet>>,
     good: Option<Good>,
     digest: Option<(Thumbprint, Digest)>,
 }
 
 /// How it is known that the token's signature is good.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Good {
     /// The key that it was made with.
     pub key: Thumbprint,
+    /// The keys that this one is of.
+    pub keys: Arc<KeySet>,
     /// Whether it was found good before, here or by another process.
     pub is_recalled: bool,
 }
@@ -53,6 +57,7 @@ impl<'a> Keyring<'a> {
             loaded,
             recent: None,
             may_wait: true,
+            keys: None,
             good: None,
             digest: None,
         }
@@ -64,8 +69,17 @@ impl<'a> Keyring<'a> {
     }
 
     /// How it is known that the signature is good, once it is.
-    pub fn good(&self) -> Option<Good> {
-        self.good
+    pub fn good(&self) -> Option<&Good> {
+        self.good.as_ref()
+    }
+
+    /// The signature is good.
+    fn found_good(&mut self, key: &Thumbprint, is_recalled: bool) {
+        self.good = self.keys.clone().map(|keys| Good {
+            key: *key,
+            keys,
+            is_recalled,
+        });
     }
 
     /// What other processes know this token and this key by.
@@ -85,6 +99,50 @@ impl KeyLookup for Keyring<'_> {
     type Undecided = Undecided;
 
     fn current(&mut self, provider: &Arc<Provider>) -> Result<Arc<KeySet>, Undecided> {
+        let keys = self.present(provider)?;
+        self.keys = Some(Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    fn newer(
+        &mut self,
+        provider: &Arc<Provider>,
+        kid: Option<&str>,
+        seen: &Arc<KeySet>,
+    ) -> Result<Option<Arc<KeySet>>, Undecided> {
+        let keys = self.later(provider, kid, seen)?;
+        if let Some(keys) = &keys {
+            self.keys = Some(Arc::clone(keys));
+        }
+        Ok(keys)
+    }
+
+    fn is_known_good(&mut self, token: &Unverified, key: &Thumbprint) -> bool {
+        let Some(recent) = self.recent else {
+            return false;
+        };
+        let shared = shared::verified();
+        let is_known = recent.is_known_good(token, key)
+            || !shared.is_empty()
+                && verified::contains(shared, &self.digest(token, key), clock::ticks());
+        if is_known {
+            self.found_good(key, true);
+        }
+        is_known
+    }
+
+    fn remember(&mut self, token: &Unverified, key: &Thumbprint) {
+        self.found_good(key, false);
+        let shared = shared::verified();
+        if self.recent.is_some() && !shared.is_empty() {
+            verified::insert(shared, &self.digest(token, key), clock::ticks());
+        }
+    }
+}
+
+impl Keyring<'_> {
+    /// The keys of a provider, fetched if there are none.
+    fn present(&self, provider: &Provider) -> Result<Arc<KeySet>, Undecided> {
         let address = match &provider.keys {
             KeySource::Pinned(keys) => return Ok(Arc::clone(keys)),
             KeySource::Fetched(address) => address,
@@ -110,9 +168,10 @@ impl KeyLookup for Keyring<'_> {
         }
     }
 
-    fn newer(
-        &mut self,
-        provider: &Arc<Provider>,
+    /// Newer keys than these, fetched if there are none.
+    fn later(
+        &self,
+        provider: &Provider,
         kid: Option<&str>,
         seen: &Arc<KeySet>,
     ) -> Result<Option<Arc<KeySet>>, Undecided> {
@@ -139,36 +198,6 @@ impl KeyLookup for Keyring<'_> {
         }
     }
 
-    fn is_known_good(&mut self, token: &Unverified, key: &Thumbprint) -> bool {
-        let Some(recent) = self.recent else {
-            return false;
-        };
-        let shared = shared::verified();
-        let is_known = recent.is_known_good(token, key)
-            || !shared.is_empty()
-                && verified::contains(shared, &self.digest(token, key), clock::ticks());
-        if is_known {
-            self.good = Some(Good {
-                key: *key,
-                is_recalled: true,
-            });
-        }
-        is_known
-    }
-
-    fn remember(&mut self, token: &Unverified, key: &Thumbprint) {
-        self.good = Some(Good {
-            key: *key,
-            is_recalled: false,
-        });
-        let shared = shared::verified();
-        if self.recent.is_some() && !shared.is_empty() {
-            verified::insert(shared, &self.digest(token, key), clock::ticks());
-        }
-    }
-}
-
-impl Keyring<'_> {
     /// Asks for a fetch and waits for it. `None`: it has proved that there is nothing newer than
     /// `seen`, or that this key id is absent.
     fn wait(

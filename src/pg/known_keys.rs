@@ -66,6 +66,12 @@ pub fn known(provider: &Provider, address: &KeyAddress) -> Result<Option<Found>,
         }))
 }
 
+/// Whether these are the keys that would be judged with now, without waiting.
+pub fn are_present(keys: &Arc<KeySet>, provider: &Provider) -> bool {
+    let present = trusted(provider);
+    present.is_ok_and(|present| present.is_some_and(|present| Arc::ptr_eq(&present, keys)))
+}
+
 /// What shared memory holds, parsed once for each generation.
 fn shared_keys(address: &KeyAddress) -> Option<Found> {
     let changes = shared::changes();

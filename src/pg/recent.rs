@@ -40,8 +40,8 @@ impl Recent {
         let token = self.find_or_parse(text)?;
         let mut keys = Keyring::new(loaded, self);
         let judged = judge(&token, &mut keys);
-        let good = keys.good();
-        if let Some(good) = good
+        let good = keys.good().cloned();
+        if let Some(good) = &good
             && !self.is_known_good(&token, &good.key)
         {
             self.remember(token, good.key);

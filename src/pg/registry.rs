@@ -133,8 +133,7 @@ fn load() -> Result<Loaded, Undecided> {
         counter,
         ..Loaded::default()
     };
-    let provider = Table::Provider.oid().ok_or(Undecided::RegistryDamaged)?;
-    let mut rows = catalog::rows(provider, |tuple| (row(tuple), tuple.is_own))?;
+    let mut rows = catalog::rows(oid(Table::Provider)?, |tuple| (row(tuple), tuple.is_own))?;
     rows.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     for (row, is_own) in rows {
         let (name, kind, enabled) = (row.name.clone(), row.kind.clone(), row.enabled);
@@ -146,16 +145,12 @@ fn load() -> Result<Loaded, Undecided> {
             Err(problem) => loaded.problems.push((name, kind, enabled, problem)),
         }
     }
-    let revoked = Table::Revoked.oid().ok_or(Undecided::RegistryDamaged)?;
-    loaded.registry.revoked = catalog::rows(revoked, |tuple| Revocation {
+    loaded.registry.revoked = catalog::rows(oid(Table::Revoked)?, |tuple| Revocation {
         issuer: tuple.get("issuer").unwrap_or_default(),
         kid: tuple.get("kid").unwrap_or_default(),
         thumbprint: tuple.get("thumbprint"),
     })?;
-    let secrets = Table::ProviderSecret
-        .oid()
-        .ok_or(Undecided::RegistryDamaged)?;
-    for row in catalog::rows(secrets, SecretRow::read)? {
+    for row in catalog::rows(oid(Table::ProviderSecret)?, SecretRow::read)? {
         let Some(provider) = loaded.registry.by_name(&row.provider) else {
             continue;
         };
@@ -165,6 +160,16 @@ fn load() -> Result<Loaded, Undecided> {
         }
     }
     Ok(loaded)
+}
+
+/// The OID of a table, from those that are watched where they are known: looking one up takes longer than reading it.
+fn oid(table: Table) -> Result<pg_sys::Oid, Undecided> {
+    let watched = WATCHED.get().get();
+    let position = Table::ALL.iter().position(|&own| own == table);
+    let known = watched.zip(position).map(|(oids, position)| oids[position]);
+    known
+        .or_else(|| table.oid())
+        .ok_or(Undecided::RegistryDamaged)
 }
 
 /// A row of `third_party_auth.provider_secret`.
@@ -250,10 +255,7 @@ pub fn stored() -> Result<StoredKeys, Undecided> {
     {
         return Ok(Rc::clone(stored));
     }
-    let table = Table::ProviderState
-        .oid()
-        .ok_or(Undecided::RegistryDamaged)?;
-    let rows = catalog::rows(table, stored_row)?;
+    let rows = catalog::rows(oid(Table::ProviderState)?, stored_row)?;
     let stored = Rc::new(rows.into_iter().flatten().collect::<HashMap<_, _>>());
     STORED.get().replace(Some((counter, Rc::clone(&stored))));
     Ok(stored)
@@ -322,7 +324,7 @@ fn listen() {
     }
     if WATCHED.get().get().is_none() {
         let before = counter();
-        let oids = Table::ALL.map(Table::oid);
+        let oids = Table::oids(Table::ALL);
         // What was invalidated meanwhile may have been one of them: then they are looked up again.
         if counter() == before
             && let [Some(provider), Some(state), Some(revoked), Some(secret)] = oids

@@ -2,7 +2,8 @@
 //!
 //! A decision holds for a token, what is trusted, and the times of the statement and the transaction. The token is
 //! looked at again whenever the epoch of [`answers`] has advanced, and judged again only if it is another one or
-//! the rest has moved.
+//! the rest has moved. A token that was accepted stays so, without all rules being gone through again, while nothing
+//! has changed that they look at: registry and keys are the same, and the time is one at which they say the same.
 
 use super::answers::{self, Answer, Moment, NULL, Value, boolean};
 use super::call::Returned;
@@ -11,7 +12,8 @@ use super::process::Process;
 use super::recent::Recent;
 use super::request::{self, Token};
 use super::stats::{self, Outcome};
-use super::{api_key, claims, clock, registry};
+use super::{api_key, claims, clock, known_keys, registry, settings};
+use crate::keys::KeySet;
 use crate::policy::{self, email, organization, second_factor};
 use crate::token::Claims;
 use crate::verify::{self, Failure, Purpose, Question, Reason, Refusal, Verified};
@@ -46,8 +48,27 @@ pub struct Decision {
     pub refusal: Option<Refusal>,
     /// What it is as an API key, once that was asked.
     pub(super) api_key: OnceCell<Option<api_key::Judged>>,
-    /// When it was judged, in seconds since 1970.
-    pub now: f64,
+    /// The time that it is about, in seconds since 1970.
+    pub now: Cell<f64>,
+    /// The keys that the token was judged with; `None` if it was accepted on other evidence, or not at all.
+    keys: Option<Arc<KeySet>>,
+}
+
+impl Decision {
+    /// Whether judging the same token would end the same at this time, if the registry is the same.
+    fn still_holds(&self, token: &Token, now: f64) -> bool {
+        let Some(verified) = &self.verified else {
+            return false;
+        };
+        let may_be_so_long = match token {
+            Token::Raw(text) => text.len() <= settings::max_token_bytes(),
+            _ => true,
+        };
+        let keys = self.keys.as_ref();
+        may_be_so_long
+            && verified.holds_at(now)
+            && keys.is_none_or(|keys| known_keys::are_present(keys, verified.provider()))
+    }
 }
 
 /// When the decision was last found to hold.
@@ -79,7 +100,7 @@ pub fn decide() -> Result<Rc<Decision>, SqlError> {
     }
     let moment = Moment::present();
     if request::take_again(&mut TOKEN.get().borrow_mut()) {
-        CIRCUMSTANCES.get().set(None);
+        forget();
     }
     if CIRCUMSTANCES.get().get() == Some(Circumstances::present())
         && let Some(decision) = DECISION.get().borrow().as_ref()
@@ -87,24 +108,52 @@ pub fn decide() -> Result<Rc<Decision>, SqlError> {
         hold_since(moment);
         return Ok(Rc::clone(decision));
     }
-    forget();
     registry::accept_invalidations();
     // What moves from here on moves on from what is being decided.
     let (moment, circumstances) = (Moment::present(), Circumstances::present());
     let now = clock::statement_time();
-    let (verified, refusal) = match judge(&TOKEN.get().borrow(), now)? {
-        Ok(verified) => (Some(verified), None),
-        Err(refusal) => (None, refusal),
+    let decision = match standing(circumstances.registry, now) {
+        Some(decision) => decision,
+        None => decide_anew(now)?,
+    };
+    CIRCUMSTANCES.get().set(Some(circumstances));
+    hold_since(moment);
+    Ok(decision)
+}
+
+/// The last decision, if it still holds at this time.
+fn standing(registry: u64, now: f64) -> Option<Rc<Decision>> {
+    if CIRCUMSTANCES.get().get()?.registry != registry {
+        return None;
+    }
+    let decision = DECISION.get().borrow();
+    let decision = decision.as_ref()?;
+    let verified = decision.verified.as_ref()?;
+    if !decision.still_holds(&TOKEN.get().borrow(), now) {
+        return None;
+    }
+    decision.now.set(now);
+    let provider = Some(verified.provider().name.as_str());
+    stats::count(provider, Outcome::accepted(true));
+    Some(Rc::clone(decision))
+}
+
+/// Goes through all rules.
+fn decide_anew(now: f64) -> Result<Rc<Decision>, SqlError> {
+    forget();
+    let judged = judge(&TOKEN.get().borrow(), now)?;
+    let (verified, keys, refusal) = match judged {
+        Ok((verified, keys)) => (Some(verified), keys, None),
+        Err(refusal) => (None, None, refusal),
     };
     let decision = Rc::new(Decision {
         verified,
         refusal,
         api_key: OnceCell::new(),
-        now,
+        now: Cell::new(now),
+        keys,
     });
     DECISION.get().replace(Some(Rc::clone(&decision)));
-    CIRCUMSTANCES.get().set(Some(circumstances));
-    hold_since(moment);
     Ok(decision)
 }
 
@@ -122,8 +171,11 @@ fn forget() {
     answers::forget();
 }
 
+/// A token that was accepted, and the keys that it was judged with, if it was by keys.
+type Accepted = (Verified, Option<Arc<KeySet>>);
+
 /// Judges a token of the current request.
-fn judge(token: &Token, now: f64) -> Result<Result<Verified, Option<Refusal>>, SqlError> {
+fn judge(token: &Token, now: f64) -> Result<Result<Accepted, Option<Refusal>>, SqlError> {
     let question = Question {
         now,
         purpose: Purpose::Request,
@@ -140,10 +192,7 @@ fn judge(token: &Token, now: f64) -> Result<Result<Verified, Option<Refusal>>, S
             stats::count(None, Outcome::Refused(Reason::TooLarge));
             Ok(Err(Some(Refusal::from(*error))))
         }
-        Token::Raw(text) => match verify_text(text, &question)? {
-            Ok(verified) => Ok(Ok(verified)),
-            Err(refusal) => Ok(Err(Some(refusal))),
-        },
+        Token::Raw(text) => Ok(judge_text(text, &question)?.map_err(Some)),
         Token::GatewayClaims(payload) => {
             // Nothing raises here: there is no second try at a gateway. It must not look like no token.
             let loaded = match registry::current() {
@@ -158,14 +207,14 @@ fn judge(token: &Token, now: f64) -> Result<Result<Verified, Option<Refusal>>, S
                 let claims = Arc::new(claims);
                 verify::verify_gateway_claims(&claims, &loaded.registry, &question, &mut ())
             });
-            count(&judged, false);
-            Ok(judged.map_err(Some))
+            count(judged.as_ref(), false);
+            Ok(judged.map(|verified| (verified, None)).map_err(Some))
         }
     }
 }
 
 /// Counts what was judged.
-fn count(judged: &Result<Verified, Refusal>, is_recalled: bool) {
+fn count(judged: Result<&Verified, &Refusal>, is_recalled: bool) {
     match judged {
         Ok(verified) => stats::count(
             Some(&verified.provider().name),
@@ -188,7 +237,11 @@ pub fn verify_text(
     text: &str,
     question: &Question<'_>,
 ) -> Result<Result<Verified, Refusal>, SqlError> {
-    let mut is_recalled = false;
+    Ok(judge_text(text, question)?.map(|(verified, _)| verified))
+}
+
+fn judge_text(text: &str, question: &Question<'_>) -> Result<Result<Accepted, Refusal>, SqlError> {
+    let mut known_by = None;
     let judged = registry::current()
         .map_err(Failure::Undecided)
         .and_then(|loaded| {
@@ -199,7 +252,7 @@ pub fn verify_text(
                 })
             })
             .map_err(Refusal::from)?;
-            is_recalled = good.is_some_and(|good| good.is_recalled);
+            known_by = good;
             judged
         });
     let judged = match judged {
@@ -210,8 +263,9 @@ pub fn verify_text(
             return Err(undecided.into());
         }
     };
-    count(&judged, is_recalled);
-    Ok(judged)
+    let is_recalled = known_by.as_ref().is_some_and(|good| good.is_recalled);
+    count(judged.as_ref(), is_recalled);
+    Ok(judged.map(|verified| (verified, known_by.map(|good| good.keys))))
 }
 
 /// The token of the current request, for `explain()`.
@@ -278,7 +332,7 @@ fn build(answer: Answer, decision: &Decision) -> Value {
         Answer::OrganizationId => text(organization::organization(token).map(|o| o.id)),
         Answer::OrganizationRole => text(organization::organization(token).and_then(|o| o.role)),
         Answer::EmailVerified => boolean(email::is_verified(token)),
-        Answer::SecondFactor => boolean(second_factor::is_verified(token, decision.now)),
+        Answer::SecondFactor => boolean(second_factor::is_verified(token)),
     }
 }
 
@@ -292,7 +346,7 @@ pub fn ask<R>(question: impl FnOnce(&Verified, f64) -> R) -> Result<Option<R>, S
     Ok(decision
         .verified
         .as_ref()
-        .map(|token| question(token, decision.now)))
+        .map(|token| question(token, decision.now.get())))
 }
 
 /// As [`ask`], as a boolean result.

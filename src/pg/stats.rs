@@ -11,7 +11,7 @@ use super::shared::{self, COUNTERS, Counters, PARTS};
 use crate::cache::tally::{self, Owner};
 use crate::verify::Reason;
 use pgrx::pg_sys;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a decision was.
@@ -51,6 +51,13 @@ struct Counted {
     numbers: [i64; OUTCOMES],
 }
 
+/// A number of a [`Counted`].
+#[derive(Clone, Copy)]
+struct Pending {
+    counted: usize,
+    outcome: usize,
+}
+
 /// A row in shared memory, and the owner it had when it was looked up.
 #[derive(Clone, Copy)]
 struct Place {
@@ -59,7 +66,9 @@ struct Place {
 }
 
 static COUNTED: Process<RefCell<Vec<Counted>>> = Process::new(RefCell::new(Vec::new()));
-static IS_PENDING: Process<Cell<bool>> = Process::new(Cell::new(false));
+/// Which of its numbers were counted since they were added last: a transaction has few, a session may have
+/// seen many providers.
+static PENDING: Process<RefCell<Vec<Pending>>> = Process::new(RefCell::new(Vec::new()));
 /// Sessions that see more providers than this look their rows up again.
 const MOST_REMEMBERED: usize = 256;
 
@@ -91,32 +100,29 @@ pub fn was_api_key(provider: &str, outcome: Outcome) {
 
 /// Adds what was counted to shared memory, at the end of a transaction. Neither raises nor allocates much.
 pub fn flush() {
-    if !IS_PENDING.get().replace(false) {
-        return;
-    }
+    let mut pending = PENDING.get().borrow_mut();
     let counters = shared::counters();
-    if counters.is_empty() {
+    if pending.is_empty() || counters.is_empty() {
         return;
     }
     let mut counted = COUNTED.get().borrow_mut();
-    for own in counted.iter_mut() {
-        if own.numbers.iter().all(|&number| number == 0) {
-            continue;
-        }
+    for Pending {
+        counted: own,
+        outcome,
+    } in pending.drain(..)
+    {
+        let own = &mut counted[own];
+        let number = std::mem::take(&mut own.numbers[outcome]);
         let known = own
             .place
             .filter(|place| turn(counters, place.row) == place.turn);
         own.place = known.or_else(|| find(counters, own.provider.as_deref()));
-        let numbers = std::mem::replace(&mut own.numbers, [0; OUTCOMES]);
-        let Some(place) = own.place else {
-            continue;
-        };
-        // Should the row get another owner right now, a few are counted for that one.
-        let part = &parts(counters, place.row)[own_part()].0;
-        for (counter, number) in part.iter().zip(numbers) {
-            if number != 0 {
-                counter.fetch_add(number as u64, Ordering::Relaxed);
-            }
+        if let Some(place) = own.place
+            && number != 0
+        {
+            // Should the row get another owner right now, a few are counted for that one.
+            let part = &parts(counters, place.row)[own_part()].0;
+            part[outcome].fetch_add(number as u64, Ordering::Relaxed);
         }
     }
     if counted.len() > MOST_REMEMBERED {
@@ -124,11 +130,17 @@ pub fn flush() {
     }
 }
 
+/// Forgets what was counted and not added.
+fn forget() {
+    PENDING.get().borrow_mut().clear();
+    COUNTED.get().borrow_mut().clear();
+}
+
 /// Forgets what was counted in a transaction that was rolled back and had changed the providers: their
 /// names are nobody's business.
 pub fn discard() {
-    if shared::is_there() && IS_PENDING.get().replace(false) {
-        COUNTED.get().borrow_mut().clear();
+    if shared::is_there() && !PENDING.get().borrow().is_empty() {
+        forget();
     }
 }
 
@@ -161,7 +173,7 @@ pub fn lines() -> Vec<Line> {
 /// Sets what was counted in this database to zero; without shared memory, in this session.
 pub fn reset() {
     let counters = shared::counters();
-    COUNTED.get().borrow_mut().clear();
+    forget();
     let database = own_database();
     shared::locked(|state| {
         for (row, owner) in state.owners.iter().enumerate() {
@@ -239,8 +251,14 @@ fn add(provider: Option<&str>, outcome: Outcome, number: i64) {
         });
         counted.len() - 1
     });
-    counted[own].numbers[position] += number;
-    IS_PENDING.get().set(true);
+    let counter = &mut counted[own].numbers[position];
+    if *counter == 0 {
+        PENDING.get().borrow_mut().push(Pending {
+            counted: own,
+            outcome: position,
+        });
+    }
+    *counter += number;
 }
 
 fn add_lines(lines: &mut Vec<Line>, provider: Option<&str>, number: impl Fn(usize) -> i64) {

@@ -34,7 +34,7 @@ use choice::{Choice, Judgement};
 use refusal::Problem;
 use rules::Method;
 use std::sync::Arc;
-use verified::Evidence;
+use verified::{Evidence, Period};
 
 pub use api_key::{ApiKey, verify_api_key, verify_gateway_api_key};
 pub use explanation::{Step, explain, explain_gateway_claims};
@@ -161,7 +161,7 @@ pub fn verify<K: KeyLookup, T: Trace>(
         rules::token_type(header, rules_of),
         || header.typ.clone().unwrap_or_else(|| "no typ".to_owned()),
     )?;
-    let provider = judge.claims_before_key(claims, provider, registry, question)?;
+    let (provider, period) = judge.claims_before_key(claims, provider, registry, question)?;
     judge.rule(
         Reason::KeyRevoked,
         choice::revoked_id(token, provider, registry),
@@ -184,6 +184,7 @@ pub fn verify<K: KeyLookup, T: Trace>(
         provider.clone(),
         claims.clone(),
         role,
+        period,
         evidence,
     ))
 }
@@ -204,12 +205,13 @@ pub fn verify_gateway_claims<T: Trace>(
         trace,
         provider: provider.map(|provider| provider.name.as_str()),
     };
-    let provider = judge.claims_before_key(claims, provider, registry, question)?;
+    let (provider, period) = judge.claims_before_key(claims, provider, registry, question)?;
     let role = judge.claims_after_signature(claims, provider, question)?;
     Ok(Verified::new(
         provider.clone(),
         claims.clone(),
         role,
+        period,
         Evidence::Gateway,
     ))
 }
@@ -248,14 +250,14 @@ impl<'a, T: Trace> Judge<'a, T> {
         refusal
     }
 
-    /// Issuer, audience, authorized party, tenant, time, subject.
+    /// Issuer, audience, authorized party, tenant, time, subject. With the times at which they say the same.
     fn claims_before_key(
         &mut self,
         claims: &Claims,
         provider: Option<&'a Arc<Provider>>,
         registry: &Registry,
         question: &Question<'_>,
-    ) -> Result<&'a Arc<Provider>, Refusal> {
+    ) -> Result<(&'a Arc<Provider>, Period), Refusal> {
         let provider = self.rule(
             Reason::UnknownIssuer,
             provider.ok_or_else(|| rules::no_provider(claims, registry, question)),
@@ -281,13 +283,13 @@ impl<'a, T: Trace> Judge<'a, T> {
             }
         })?;
         let expiry = rules::expiry(claims, provider, question.now);
-        self.rule(Reason::Expired, expiry, found("exp"))?;
+        let too_late = self.rule(Reason::Expired, expiry, found("exp"))?;
         let not_before = rules::not_before(claims, provider, question.now);
         self.rule(Reason::NotYetValid, not_before, found("nbf"))?;
         let issued_at = rules::issued_at(claims, provider, question.now);
         self.rule(Reason::IssuedInFuture, issued_at, found("iat"))?;
         self.rule(Reason::MissingClaim, rules::subject(claims), found("sub"))?;
-        Ok(provider)
+        Ok((provider, Period::new(question.now, too_late)))
     }
 
     /// A key of the provider, and the signature under it.

@@ -154,8 +154,9 @@ pub(super) fn no_provider(
         .found(found)
 }
 
-/// `exp` (RFC 7519 §4.1.4): required; the instant itself is too late.
-pub(super) fn expiry(claims: &Claims, provider: &Provider, now: f64) -> Result<(), Problem> {
+/// `exp` (RFC 7519 §4.1.4): required; the instant itself is too late. With the provider's tolerance, which is
+/// returned as that instant.
+pub(super) fn expiry(claims: &Claims, provider: &Provider, now: f64) -> Result<f64, Problem> {
     let hint =
         "Get a new token from the provider, and compare this server's clock with the right time.";
     let expires_at = match claims.expires_at() {
@@ -163,9 +164,10 @@ pub(super) fn expiry(claims: &Claims, provider: &Provider, now: f64) -> Result<(
         Claim::Invalid => return Err(invalid("exp", hint)),
         Claim::Present(date) => date,
     };
+    let too_late = expires_at + skew(provider);
     // A clock that shows no number must not make every date right.
-    if now.is_finite() && now < expires_at + skew(provider) {
-        return Ok(());
+    if now.is_finite() && now < too_late {
+        return Ok(too_late);
     }
     Err(Problem::new(Reason::Expired, "the token has expired", hint)
         .found(at("exp", expires_at, now)))

@@ -13,7 +13,24 @@ pub struct Verified {
     provider: Arc<Provider>,
     claims: Arc<Claims>,
     role: Option<String>,
+    period: Period,
     thumbprint: Option<Thumbprint>,
+}
+
+/// The times at which every rule that looks at the clock says what it has said. Expiry is the only one that a
+/// token breaks by growing older; the others (`nbf`, `iat`, dates that have to be past) it breaks by being judged
+/// earlier, so that they hold from the time at which they were seen to hold.
+#[derive(Clone, Copy)]
+pub(super) struct Period {
+    from: f64,
+    too_late: f64,
+}
+
+impl Period {
+    /// From the time at which the token was judged until it expires; seconds since 1970.
+    pub(super) fn new(from: f64, too_late: f64) -> Period {
+        Period { from, too_late }
+    }
 }
 
 /// On what the claims are believed.
@@ -31,6 +48,7 @@ impl Verified {
         provider: Arc<Provider>,
         claims: Arc<Claims>,
         role: Option<String>,
+        period: Period,
         evidence: Evidence,
     ) -> Verified {
         let thumbprint = match evidence {
@@ -41,8 +59,15 @@ impl Verified {
             provider,
             claims,
             role,
+            period,
             thumbprint,
         }
+    }
+
+    /// Whether the same token would be accepted at this time too, in seconds since 1970: with the same registry,
+    /// the same keys, for the same question. `false` does not say that it would be refused.
+    pub fn holds_at(&self, now: f64) -> bool {
+        self.period.from <= now && now < self.period.too_late
     }
 
     /// The provider whose rules it passed.

@@ -121,7 +121,7 @@ pub static QUESTIONS: [Question; 17] = [
             SecondFactorClaims::AmrMfa => claims("mfa in `amr`"),
             SecondFactorClaims::AmrMfaOrAcr(_) => claims("mfa in `amr`, or `acr`"),
         },
-        answers: |token| second_factor::is_verified(token, NOW),
+        answers: second_factor::is_verified,
     },
     Question {
         function: "jwt_second_factor_verified(max_age)",

@@ -64,13 +64,18 @@ pub fn verified(kind: &str, changes: Value) -> Verified {
 
 /// These claims and no others; `None` if the provider's rules refuse them.
 pub fn judged(provider: Provider, claims: &Value) -> Option<Verified> {
+    judged_at(NOW, provider, claims)
+}
+
+/// As [`judged`], at another time.
+pub fn judged_at(now: f64, provider: Provider, claims: &Value) -> Option<Verified> {
     let registry = Registry {
         providers: vec![Arc::new(provider)],
         revoked: Vec::new(),
         secrets: Default::default(),
     };
     let question = Question {
-        now: NOW,
+        now,
         purpose: Purpose::Request,
         provider: None,
         nonce: None,

@@ -62,6 +62,8 @@ mod refresh;
 mod registry;
 /// What is in a statement stays out of the log.
 mod secrecy;
+/// A token that stands falls with what it was accepted on.
+mod standing;
 /// Decisions are counted, whoever made them.
 mod stats;
 /// Supabase Studio on guarded tables.

@@ -2,7 +2,8 @@
 //! nothing refers to.
 //!
 //! cargo-pgrx sees to that by telling the linker to drop nothing, in the whole build: the library would be
-//! almost twice as large, and every dependency compiled twice. `tools/env.sh` tells it not to.
+//! almost twice as large, and every dependency compiled twice. `tools/env.sh` tells it not to. Whoever builds
+//! without that gets the same library: the last word is ours.
 
 use std::path::PathBuf;
 use std::{env, fs};
@@ -20,4 +21,5 @@ fn main() {
         .join("keep_pgrx_section.ld");
     fs::write(&script, LINKER_SCRIPT).expect("the linker's script can be written");
     println!("cargo::rustc-link-arg-cdylib=-Wl,-T,{}", script.display());
+    println!("cargo::rustc-link-arg-cdylib=-Wl,--gc-sections");
 }

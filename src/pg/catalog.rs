@@ -175,11 +175,17 @@ impl Tuple {
 /// [`Undecided::RegistryLocked`] if the table stays locked for `key_wait`,
 /// [`Undecided::RegistryDamaged`] if it does not have the columns that it should have.
 pub fn rows<R>(table: pg_sys::Oid, mut read: impl FnMut(&Tuple) -> R) -> Result<Vec<R>, Undecided> {
-    lock(table)?;
     let mut rows = Vec::new();
+    scan(table, &mut |tuple| rows.push(read(tuple)))?;
+    Ok(rows)
+}
+
+/// Compiled once, not for each kind of row: every call of PostgreSQL in it is a kilobyte of code.
+fn scan(table: pg_sys::Oid, visit: &mut dyn FnMut(&Tuple)) -> Result<(), Undecided> {
+    lock(table)?;
     let mut is_damaged = false;
     // SAFETY: the lock keeps the relation from being dropped; a fresh catalog snapshot is what a NULL
-    // snapshot means. Values are copied by `read` before the scan goes on. Should anything raise, the
+    // snapshot means. Values are copied by `visit` before the scan goes on. Should anything raise, the
     // end of the transaction releases scan, relation and lock.
     unsafe {
         let relation = pg_sys::RelationIdGetRelation(table);
@@ -201,7 +207,7 @@ pub fn rows<R>(table: pg_sys::Oid, mut read: impl FnMut(&Tuple) -> R) -> Result<
                 // A frozen row keeps an old number here, which is no transaction of ours either.
                 let xmin = (*(*tuple).t_data).t_choice.t_heap.t_xmin;
                 deformed.is_own = pg_sys::TransactionIdIsCurrentTransactionId(xmin);
-                rows.push(read(&deformed));
+                visit(&deformed);
                 is_damaged |= deformed.is_damaged();
             }
             pg_sys::systable_endscan(scan);
@@ -212,7 +218,7 @@ pub fn rows<R>(table: pg_sys::Oid, mut read: impl FnMut(&Tuple) -> R) -> Result<
     if is_damaged {
         return Err(Undecided::RegistryDamaged);
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// A plain lock would queue behind any ACCESS EXCLUSIVE for as long as it lasts.
@@ -225,7 +231,7 @@ fn lock(table: pg_sys::Oid) -> Result<(), Undecided> {
         return Ok(());
     }
     let patience = Wait::begin();
-    if is_got_before(patience.deadline, is_free) {
+    if is_got_before(patience.deadline, &is_free) {
         Ok(())
     } else {
         Err(Undecided::RegistryLocked)
@@ -233,7 +239,7 @@ fn lock(table: pg_sys::Oid) -> Result<(), Undecided> {
 }
 
 /// Tries to get a lock until then; answers whether it was got.
-pub fn is_got_before(deadline: Ticks, is_got: impl Fn() -> bool) -> bool {
+pub fn is_got_before(deadline: Ticks, is_got: &dyn Fn() -> bool) -> bool {
     while !is_got() {
         // SAFETY: plain calls; the first can raise when the query is cancelled, which is wanted.
         unsafe {

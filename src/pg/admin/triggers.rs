@@ -210,7 +210,7 @@ pub fn lock_registration(relation: pg_sys::Oid) -> Result<(), SqlError> {
     let limit = unsafe { pg_sys::LockTimeout };
     let limit = Ticks::try_from(limit).ok().filter(|&limit| limit > 0);
     let deadline = clock::ticks() + limit.unwrap_or(REGISTRATION_WAIT);
-    if !catalog::is_got_before(deadline, is_got) {
+    if !catalog::is_got_before(deadline, &is_got) {
         return Err(SqlError::new(
             PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
             "another transaction has just registered or changed a provider and is still open",

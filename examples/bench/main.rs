@@ -30,6 +30,7 @@ mod rotation;
 #[path = "../../tests/server/setting.rs"]
 #[allow(dead_code)]
 mod setting;
+mod steady;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod table;

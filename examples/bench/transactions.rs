@@ -1,11 +1,12 @@
-//! pgbench: transactions that set a token and read one row by its primary key, of a guarded table and of one that
-//! no policy protects.
+//! pgbench: transactions that set a token and read one row by its primary key, of a guarded table, of one that no
+//! policy protects, and of one whose policies ask nothing.
 
 use crate::cluster::Cluster;
 use crate::common::{Scale, medians, plain, ratio};
 use crate::pgbench::{self, Run, Script};
 use crate::report::whole;
 use crate::setting::{self, PINNED_ISSUER, Signer, claims};
+use crate::steady::Verifier;
 use crate::table::{Budget, Row, Table};
 use postgres::Client;
 use serde_json::json;
@@ -28,15 +29,21 @@ const SETTINGS: [&str; 4] = [
     "synchronous_commit = off",
 ];
 
-/// The table that nothing protects, and the guarded one, with the same rows.
-pub const TABLES: [&str; 2] = ["open_note", "note"];
+/// How many tables are compared.
+pub const SIDES: usize = 3;
+
+/// The table that nothing protects; one with row level security whose policies are constant, because that has its
+/// price whatever the policies ask; and the guarded one. They have the same rows.
+pub const TABLES: [&str; SIDES] = ["open_note", "constant_note", "note"];
 
 /// What is run, by so many clients, with this variable.
 struct Load {
     name: String,
-    scripts: [Script; 2],
+    scripts: [Script; SIDES],
     clients: u32,
     variable: (&'static str, String),
+    /// How many of the tokens are in use.
+    tokens: usize,
     budget: Option<Budget>,
 }
 
@@ -44,12 +51,12 @@ struct Load {
 pub fn measure(scale: Scale) -> Vec<Table> {
     let (cluster, signer) = setting::trusting("bench", &SETTINGS, "");
     let mut admin = cluster.superuser();
-    let tokens = scale.of(TOKENS, 1_000);
-    make_tables(&mut admin, tokens);
-    let token_of = |n| token(&signer, PINNED_ISSUER, n);
-    store_tokens(&mut admin, (1..=tokens).map(token_of));
+    let most = scale.of(TOKENS, 1_000);
+    make_tables(&mut admin, most);
+    let tokens = tokens(&signer, PINNED_ISSUER, most);
+    store_tokens(&mut admin, &tokens);
     admin.batch_execute("VACUUM ANALYZE").expect("vacuumed");
-    sees_only_own(&cluster, &token_of(1));
+    sees_only_own(&cluster, &tokens[0]);
 
     let mut loads = Vec::new();
     for clients in [1, 8, 64] {
@@ -57,11 +64,12 @@ pub fn measure(scale: Scale) -> Vec<Table> {
             name: format!("one token, {}", counted(clients, "client")),
             scripts: TABLES.map(|table| Script::of_one_token(&cluster, table)),
             clients,
-            variable: ("token", token_of(1)),
+            variable: ("token", tokens[0].clone()),
+            tokens: 1,
             budget: Some(BUDGET),
         });
     }
-    for count in [1, 1_000, tokens] {
+    for count in [1, 1_000, most] {
         // A backend that has not seen the token verifies it; no budget covers a flood of new tokens.
         let budget = (count <= 1_000).then_some(BUDGET);
         loads.push(Load {
@@ -72,6 +80,7 @@ pub fn measure(scale: Scale) -> Vec<Table> {
             scripts: TABLES.map(|table| Script::of_many_tokens(&cluster, table)),
             clients: CLIENTS,
             variable: ("tokens", count.to_string()),
+            tokens: count as usize,
             budget,
         });
     }
@@ -79,11 +88,14 @@ pub fn measure(scale: Scale) -> Vec<Table> {
 
     let rounds = scale.rounds();
     let seconds = 1;
-    let mut on_cpu = vec![Vec::new(); 2 * loads.len()];
-    let per_second = medians(rounds, 2 * loads.len(), |which| {
-        let load = &loads[which / 2];
+    let mut verifier = Verifier::new(cluster.connect("app", "postgres"));
+    let mut on_cpu = vec![Vec::new(); SIDES * loads.len()];
+    let per_second = medians(rounds, SIDES * loads.len(), |which| {
+        let load = &loads[which / SIDES];
         let variable = (load.variable.0, load.variable.1.as_str());
-        let script = &load.scripts[which % 2];
+        let script = &load.scripts[which % SIDES];
+        // For each table, although only the guarded one's policies look at tokens: so all begin alike.
+        verifier.restore(&tokens[..load.tokens]);
         let Run {
             per_second,
             on_cpu: time,
@@ -103,8 +115,9 @@ pub fn measure(scale: Scale) -> Vec<Table> {
         .collect();
     let note = format!(
         "pgbench -M prepared: BEGIN, the token by set_config(…, true), one row by primary key, COMMIT; {rounds} runs of \
-         {seconds} s in turn. Guarded: guard_table() and a policy with jwt_subject(). pgbench shares the processors with \
-         the server. The ratio is to the open table."
+         {seconds} s in turn. Guarded: guard_table() and a policy with jwt_subject(). Constant policies: as many of the \
+         same kinds, with true and owner <> 'nobody'. Before each run another session has verified the tokens, as far as \
+         shared memory has room for them. pgbench shares the processors with the server. {RATIO}"
     );
     vec![
         Table {
@@ -112,17 +125,20 @@ pub fn measure(scale: Scale) -> Vec<Table> {
             title: "Transactions per second".to_owned(),
             note,
             unit: "tps",
-            rows: pairs(&named, &per_second),
+            rows: rows(&named, &per_second),
         },
         Table {
             id: "transactions_cpu",
             title: "What a transaction takes of the server's processors".to_owned(),
-            note: "The same runs: time on a CPU of the server's processes, their start included, for one transaction. \
-                   The ratio is to the open table."
-                .to_owned(),
+            note: format!(
+                "The same runs: time on a CPU of the server's processes, their start included, for one transaction. {RATIO}"
+            ),
             unit: "µs",
-            rows: pairs(
-                &named.iter().map(|(name, _)| (*name, None)).collect::<Vec<_>>(),
+            rows: rows(
+                &named
+                    .iter()
+                    .map(|(name, _)| (*name, None))
+                    .collect::<Vec<_>>(),
                 &on_cpu,
             ),
         },
@@ -134,31 +150,42 @@ fn counted(number: u32, what: &str) -> String {
     format!("{} {what}{plural}", whole(number.into()))
 }
 
-/// A row for the open table and one for the guarded table, for each name.
-pub fn pairs(named: &[(&str, Option<Budget>)], figures: &[f64]) -> Vec<Row> {
+/// What the ratios of [`rows`] are to.
+pub const RATIO: &str =
+    "The ratio is to the open table; in the last row of each, to the constant policies.";
+
+/// For each name a row for each table, and one that compares the guarded table with row level security alone.
+pub fn rows(named: &[(&str, Option<Budget>)], figures: &[f64]) -> Vec<Row> {
     let mut rows = Vec::new();
-    for (&(name, budget), figures) in named.iter().zip(figures.chunks(2)) {
-        rows.push(plain(format!("{name}: open table"), figures[0]));
-        rows.push(ratio(
-            format!("{name}: guarded"),
-            figures[1],
-            figures[0],
-            budget,
+    for (&(name, budget), figures) in named.iter().zip(figures.chunks(SIDES)) {
+        let (open, constant, guarded) = (figures[0], figures[1], figures[2]);
+        let row = |what, value, to, budget| ratio(format!("{name}: {what}"), value, to, budget);
+        rows.push(plain(format!("{name}: open table"), open));
+        rows.push(row("constant policies", constant, open, None));
+        rows.push(row("guarded", guarded, open, budget));
+        rows.push(row(
+            "guarded, to constant policies",
+            guarded,
+            constant,
+            None,
         ));
     }
     rows
 }
 
-/// A token of this issuer for the user of row `n`.
-pub fn token(signer: &Signer, issuer: &str, n: u32) -> String {
-    let mut claims = claims(issuer);
-    claims["sub"] = json!(format!("user_{n}"));
-    signer.token(&claims)
+/// Tokens of this issuer for the users of so many rows.
+pub fn tokens(signer: &Signer, issuer: &str, rows: u32) -> Vec<String> {
+    let token = |n| {
+        let mut claims = claims(issuer);
+        claims["sub"] = json!(format!("user_{n}"));
+        signer.token(&claims)
+    };
+    (1..=rows).map(token).collect()
 }
 
 /// The tables with so many rows, a user each.
 pub fn make_tables(admin: &mut Client, rows: u32) {
-    let [open, guarded] = TABLES;
+    let [open, constant, guarded] = TABLES;
     let mut script = "CREATE TABLE token (id int PRIMARY KEY, token text NOT NULL);".to_owned();
     for table in TABLES {
         script.push_str(&format!(
@@ -167,16 +194,30 @@ pub fn make_tables(admin: &mut Client, rows: u32) {
         ));
     }
     script.push_str(&format!(
-        "ALTER TABLE {guarded} ENABLE ROW LEVEL SECURITY;
+        "ALTER TABLE {constant} ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY own ON {constant} USING (owner <> 'nobody');
+        CREATE POLICY guard ON {constant} AS RESTRICTIVE USING (true) WITH CHECK (true);
+        ALTER TABLE {guarded} ENABLE ROW LEVEL SECURITY;
         CREATE POLICY own ON {guarded} USING (owner = jwt_subject());
         SELECT third_party_auth.guard_table('{guarded}');
-        GRANT SELECT ON token, {open}, {guarded} TO app"
+        GRANT SELECT ON token, {open}, {constant}, {guarded} TO app"
     ));
     admin.batch_execute(&script).expect("the tables");
+
+    let mut kinds = |table: &str| {
+        let query = "SELECT string_agg(kind, ', ' ORDER BY kind) FROM pg_policies, \
+                     concat_ws(' ', permissive, cmd, roles, with_check IS NOT NULL) kind WHERE tablename = $1";
+        setting::row(admin, query, &[&table])
+    };
+    assert_eq!(
+        kinds(constant),
+        kinds(guarded),
+        "policies of the same kinds"
+    );
 }
 
 /// Stores these tokens, in place of what was there.
-pub fn store_tokens(admin: &mut Client, tokens: impl Iterator<Item = String>) {
+pub fn store_tokens(admin: &mut Client, tokens: &[String]) {
     let mut transaction = admin.transaction().expect("a transaction");
     transaction
         .execute("DELETE FROM token", &[])
@@ -195,7 +236,7 @@ pub fn store_tokens(admin: &mut Client, tokens: impl Iterator<Item = String>) {
 pub fn sees_only_own(cluster: &Cluster, token: &str) {
     let mut client = cluster.connect("app", "postgres");
     let count = |client: &mut Client| -> i64 {
-        let [_, guarded] = TABLES;
+        let [.., guarded] = TABLES;
         let query = format!("SELECT count(*) FROM {guarded}");
         client.query_one(&query, &[]).expect("a count").get(0)
     };

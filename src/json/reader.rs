@@ -1,7 +1,7 @@
 //! Reads JSON into a [`Document`](super::Document), through `serde_json`.
 
 use super::JsonError;
-use super::document::{Entry, Node, Number, Range, Text};
+use super::document::{Entry, Node, Number, Range, Text, by_name};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
@@ -89,13 +89,13 @@ impl<'t> Reader<'t> {
         Range { start, length }
     }
 
-    /// The same, in the order of the names; `None` if one occurs twice.
+    /// The same, in the order of [`by_name`]; `None` if one occurs twice.
     fn close_object(&mut self, since: usize) -> Option<Range> {
         let (text, unescaped) = (self.text, self.unescaped.as_str());
         let members = &mut self.open[since..];
-        members.sort_unstable_by(|a, b| a.name.of(text, unescaped).cmp(b.name.of(text, unescaped)));
-        let is_twice =
-            |pair: &[Entry]| pair[0].name.of(text, unescaped) == pair[1].name.of(text, unescaped);
+        let name = |entry: &Entry| entry.name.of(text, unescaped);
+        members.sort_unstable_by(|one, other| by_name(name(one), name(other)));
+        let is_twice = |pair: &[Entry]| name(&pair[0]) == name(&pair[1]);
         if members.windows(2).any(is_twice) {
             return None;
         }

@@ -41,6 +41,25 @@ mod tests {
     }
 
     #[pg_test]
+    fn what_came_out_as_null_is_built_again() {
+        use crate::pg::answers::{self, Answer, Moment};
+        let mut built = 0;
+        answers::forget();
+        for value in [
+            answers::NULL,
+            answers::boolean(true),
+            answers::boolean(true),
+        ] {
+            answers::remember(Answer::Claims, Moment::NEVER, || {
+                built += 1;
+                value
+            });
+        }
+        answers::forget();
+        assert_eq!(built, 2);
+    }
+
+    #[pg_test]
     fn claims_handed_out_survive_a_change_of_the_token_in_the_same_row() {
         let (a, b) = (Issuer::oidc("a"), Issuer::oidc("b"));
         let filler = "x".repeat(4000);

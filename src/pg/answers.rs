@@ -12,7 +12,8 @@ use pgrx::{PgMemoryContexts, pg_sys};
 use std::cell::Cell;
 use std::ptr;
 
-/// A question without arguments, whose answer is remembered for the statement.
+/// A question without arguments, whose answer is remembered as long as the decision stands that it is taken from:
+/// for many statements, perhaps. So it must not depend on the time.
 #[derive(Clone, Copy)]
 #[repr(usize)]
 pub enum Answer {
@@ -151,7 +152,9 @@ pub unsafe fn give_last(answer: Answer, fcinfo: pg_sys::FunctionCallInfo) -> pg_
     unsafe { slot.value.give(fcinfo) }
 }
 
-/// Remembers an answer of the present decision, which holds since this moment. It is built once.
+/// Remembers an answer of the present decision, which holds since this moment. It is built once, unless it is NULL:
+/// that costs little, and may have been for want of something that was missing at that moment alone (the stack that
+/// PostgreSQL reads `jsonb` on).
 pub fn remember(answer: Answer, moment: Moment, build: impl FnOnce() -> Value) {
     let place = &STATE.get().slots[answer as usize];
     let slot = place.get();
@@ -161,7 +164,7 @@ pub fn remember(answer: Answer, moment: Moment, build: impl FnOnce() -> Value) {
     };
     place.set(Slot {
         moment,
-        is_built: true,
+        is_built: !value.is_null,
         value,
     });
 }

@@ -189,6 +189,8 @@ fn scan(table: pg_sys::Oid, visit: &mut dyn FnMut(&Tuple)) -> Result<(), Undecid
     // end of the transaction releases scan, relation and lock.
     unsafe {
         let relation = pg_sys::RelationIdGetRelation(table);
+        // It was dropped before the lock was got. That must not look like a table without rows.
+        is_damaged |= relation.is_null();
         if !relation.is_null() {
             let scan = pg_sys::systable_beginscan(
                 relation,

@@ -18,7 +18,7 @@ use crate::verify::{Purpose, Question, Refusal, Verified};
 use pgrx::datum::Interval;
 use pgrx::pg_sys;
 
-/// Declares a function without arguments whose answer is remembered for the statement.
+/// Declares a function without arguments whose answer is remembered.
 macro_rules! answered {
     ($(#[$doc:meta])* $name:ident, $record:ident, $answer:expr) => {
         $crate::c_entry!($(#[$doc])* $name, $record, |fcinfo| {

@@ -84,7 +84,9 @@ static RECENT_TOKENS: Process<RefCell<Recent>> = Process::new(RefCell::new(Recen
 /// 58000 when it cannot be decided.
 pub fn answer(answer: Answer) -> Result<(), SqlError> {
     let decision = decide()?;
-    answers::remember(answer, HELD_AT.get().get(), || build(answer, &decision));
+    answers::remember(answer, HELD_AT.get().get(), || {
+        build(answer, decision.verified.as_ref())
+    });
     Ok(())
 }
 
@@ -308,8 +310,10 @@ pub fn conflicting() -> Refusal {
     }
 }
 
-fn build(answer: Answer, decision: &Decision) -> Value {
-    let Some(token) = &decision.verified else {
+/// The answer for a token that was accepted, or for none. It is kept while the decision stands, so it is not told the
+/// time.
+fn build(answer: Answer, token: Option<&Verified>) -> Value {
+    let Some(token) = token else {
         return match answer {
             Answer::IsValid
             | Answer::IsSupabaseOrFirebase

@@ -49,6 +49,8 @@ struct Counted {
     provider: Option<String>,
     place: Option<Place>,
     numbers: [i64; OUTCOMES],
+    /// Which of them are in [`PENDING`].
+    is_pending: [bool; OUTCOMES],
 }
 
 /// A number of a [`Counted`].
@@ -113,6 +115,7 @@ pub fn flush() {
     {
         let own = &mut counted[own];
         let number = std::mem::take(&mut own.numbers[outcome]);
+        own.is_pending[outcome] = false;
         let known = own
             .place
             .filter(|place| turn(counters, place.row) == place.turn);
@@ -248,17 +251,17 @@ fn add(provider: Option<&str>, outcome: Outcome, number: i64) {
             provider: provider.map(str::to_owned),
             place: None,
             numbers: [0; OUTCOMES],
+            is_pending: [false; OUTCOMES],
         });
         counted.len() - 1
     });
-    let counter = &mut counted[own].numbers[position];
-    if *counter == 0 {
+    counted[own].numbers[position] += number;
+    if !std::mem::replace(&mut counted[own].is_pending[position], true) {
         PENDING.get().borrow_mut().push(Pending {
             counted: own,
             outcome: position,
         });
     }
-    *counter += number;
 }
 
 fn add_lines(lines: &mut Vec<Line>, provider: Option<&str>, number: impl Fn(usize) -> i64) {
@@ -377,6 +380,15 @@ mod tests {
             let outcome = Outcome::Undecided(undecided.code());
             assert!(outcome.number().is_some(), "{}", undecided.code());
         }
+    }
+
+    #[test]
+    fn a_number_is_pending_once_however_often_it_comes_back_to_nothing() {
+        for _ in 0..100 {
+            count(None, Outcome::Refused(Reason::UnknownIssuer));
+            was_api_key("one", Outcome::Cached);
+        }
+        assert_eq!(PENDING.get().borrow().len(), 2);
     }
 
     #[test]

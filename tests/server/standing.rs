@@ -1,9 +1,12 @@
 //! A token that was accepted is not judged anew by every statement. It falls all the same with whatever it was accepted
 //! on: each of these sessions asks again and again, and something changes between two of its questions.
 
+use crate::cluster::Cluster;
 use crate::setting::{
-    PINNED_ISSUER, Setting, Signer, bearer, claims, now, set, subject, text, trusting,
+    PINNED_ISSUER, Setting, Signer, bearer, claims, create_extension, now, set, subject, text,
+    trusting,
 };
+use crate::symmetric;
 use postgres::Client;
 use serde_json::json;
 
@@ -14,47 +17,144 @@ fn stands(session: &mut Client, why: &str) {
     }
 }
 
-#[test]
-fn a_standing_token_falls_and_rises_with_what_is_registered() {
-    let (cluster, signer) = trusting("standing", &[], "");
-    let mut owner = cluster.superuser();
-    let keys_of = |signer: &Signer| json!({ "keys": [signer.jwk()] }).to_string();
-    let replaced = format!("jwks = '{}'", keys_of(&Signer::new("one")));
-    let own = format!("jwks = '{}'", keys_of(&signer));
+/// What makes the token of the pinned key fall, and what raises it again.
+struct Change {
+    fall: String,
+    rise: String,
+    /// It is about the key: a gateway's claims stay.
+    is_about_the_key: bool,
+}
+
+fn changes(signer: &Signer) -> Vec<Change> {
     let update = |what: &str| format!("UPDATE third_party_auth.provider SET {what}");
-    let changes = [
+    let keys = |signer: &Signer| {
+        let keys = json!({ "keys": [signer.jwk()] });
+        update(&format!("jwks = '{keys}'"))
+    };
+    let about_the_provider = [
+        ("audiences = '{other}'", "audiences = '{api}'"),
+        ("enabled = false", "enabled = true"),
+        (
+            "allowed_roles = '{other}'",
+            "allowed_roles = '{authenticated}'",
+        ),
+        ("for_requests = false", "for_requests = true"),
+    ];
+    let about_the_key = [
         (
             "SELECT third_party_auth.revoke_key('pinned', 'one')".to_owned(),
             "SELECT third_party_auth.unrevoke_key('pinned', 'one')".to_owned(),
         ),
-        (
-            update("audiences = '{other}'"),
-            update("audiences = '{api}'"),
-        ),
-        (update("enabled = false"), update("enabled = true")),
-        (
-            update("allowed_roles = '{other}'"),
-            update("allowed_roles = '{authenticated}'"),
-        ),
-        (
-            update("for_requests = false"),
-            update("for_requests = true"),
-        ),
-        (update(&replaced), update(&own)),
+        (keys(&Signer::new("one")), keys(signer)),
     ];
-    let token = signer.pinned("ada");
-    for (setting, value) in [
-        ("request.jwt", token.clone()),
-        ("request.headers", bearer(&token)),
-    ] {
-        let mut session = cluster.connect("app", "postgres");
-        set(&mut session, setting, &value);
-        for (change, undo) in &changes {
-            stands(&mut session, change);
-            owner.batch_execute(change).expect(change);
-            assert_eq!(subject(&mut session), None, "{setting}: {change}");
-            owner.batch_execute(undo).expect(undo);
-            stands(&mut session, undo);
+    let about_the_provider = about_the_provider.map(|(fall, rise)| Change {
+        fall: update(fall),
+        rise: update(rise),
+        is_about_the_key: false,
+    });
+    let about_the_key = about_the_key.map(|(fall, rise)| Change {
+        fall,
+        rise,
+        is_about_the_key: true,
+    });
+    about_the_provider
+        .into_iter()
+        .chain(about_the_key)
+        .collect()
+}
+
+#[test]
+fn a_standing_token_falls_and_rises_with_what_is_registered() {
+    let servers = [
+        ("standing", ""),
+        (
+            "standing_not_owned",
+            "third_party_auth.own_request_jwt = off",
+        ),
+        ("standing_unloaded", "shared_preload_libraries = ''"),
+    ];
+    for (server, conf) in servers {
+        let (cluster, signer) = trusting(server, &[conf], "");
+        let mut owner = cluster.superuser();
+        let token = signer.pinned("ada");
+        for (setting, value) in [
+            ("request.jwt", token.clone()),
+            ("request.headers", bearer(&token)),
+        ] {
+            let mut session = cluster.connect("app", "postgres");
+            set(&mut session, setting, &value);
+            for Change { fall, rise, .. } in changes(&signer) {
+                stands(&mut session, &fall);
+                owner.batch_execute(&fall).expect(&fall);
+                assert_eq!(subject(&mut session), None, "{server}, {setting}: {fall}");
+                owner.batch_execute(&rise).expect(&rise);
+                stands(&mut session, &rise);
+            }
+        }
+    }
+}
+
+#[test]
+fn standing_claims_of_a_gateway_fall_and_rise_with_what_is_registered() {
+    let conf = ["third_party_auth.gateway_roles = 'app'"];
+    let (cluster, signer) = trusting("standing_claims", &conf, "");
+    let mut owner = cluster.superuser();
+    let mut session = cluster.connect("app", "postgres");
+    let claims = claims(PINNED_ISSUER).to_string();
+    set(&mut session, "request.jwt.claims", &claims);
+    for change in changes(&signer) {
+        stands(&mut session, &change.fall);
+        owner.batch_execute(&change.fall).expect(&change.fall);
+        let expected = change.is_about_the_key.then_some("ada");
+        let found = subject(&mut session);
+        assert_eq!(found.as_deref(), expected, "{}", change.fall);
+        owner.batch_execute(&change.rise).expect(&change.rise);
+    }
+}
+
+#[test]
+fn a_standing_token_falls_with_the_secret_that_it_was_signed_with() {
+    let cluster = Cluster::start("standing_secret", &[]);
+    let mut owner = cluster.superuser();
+    create_extension(&mut owner);
+    let [secret, other] =
+        ["a", "b"].map(|letter| format!("{letter}-secret-of-this-test-and-nobody-else"));
+    owner
+        .batch_execute(&format!(
+            "SELECT third_party_auth.add_supabase('https://ref.supabase.co/auth/v1', jwt_secret => '{secret}', jwks => '{}')",
+            json!({ "keys": [Signer::new("one").jwk()] })
+        ))
+        .unwrap();
+    let mut claims = claims("https://ref.supabase.co/auth/v1");
+    claims["aud"] = json!("authenticated");
+    claims["session_id"] = json!("s1");
+    let header = json!({"alg": "HS256", "typ": "JWT"});
+    let token = symmetric::sign(&header, &claims, secret.as_bytes());
+    let mut session = cluster.connect("app", "postgres");
+    set(&mut session, "request.jwt", &token);
+    stands(&mut session, "its secret is registered");
+    let replace =
+        |secret: &str| format!("UPDATE third_party_auth.provider_secret SET secret = '{secret}'");
+    owner.batch_execute(&replace(&other)).unwrap();
+    assert_eq!(subject(&mut session), None, "the secret is another one");
+    owner.batch_execute(&replace(&secret)).unwrap();
+    stands(&mut session, "the secret is back");
+}
+
+#[test]
+fn a_standing_token_falls_and_rises_with_what_is_undone() {
+    let (cluster, signer) = trusting("standing_undone", &[], "");
+    let mut owner = cluster.superuser();
+    set(&mut owner, "request.jwt", &signer.pinned("ada"));
+    for Change { fall, .. } in changes(&signer) {
+        stands(&mut owner, &fall);
+        owner.batch_execute("BEGIN; SAVEPOINT before").unwrap();
+        stands(&mut owner, &fall);
+        for undo in ["ROLLBACK TO before", "ROLLBACK"] {
+            owner.batch_execute(&fall).expect(&fall);
+            assert_eq!(subject(&mut owner), None, "{fall}");
+            owner.batch_execute(undo).unwrap();
+            stands(&mut owner, undo);
         }
     }
 }
@@ -108,7 +208,7 @@ fn a_standing_token_falls_when_it_expires() {
 
 #[test]
 fn a_standing_token_falls_with_its_key_and_with_the_limit_of_its_size() {
-    let conf = ["third_party_auth.removed_key_grace = 0"];
+    let conf = ["third_party_auth.removed_key_grace = '1 s'"];
     let setting = Setting::with("standing_key", &conf);
     let mut owner = setting.cluster.superuser();
     let (one, two) = (Signer::new("one"), Signer::new("two"));
@@ -127,7 +227,9 @@ fn a_standing_token_falls_with_its_key_and_with_the_limit_of_its_size() {
     let refresh = "SELECT third_party_auth.refresh('idp')";
     setting.idp.publish(vec![two.jwk()]);
     owner.batch_execute(refresh).unwrap();
-    assert_eq!(subject(&mut session), None, "its key was withdrawn");
+    setting.cluster.eventually("its key's grace is over", || {
+        subject(&mut session).is_none()
+    });
     setting.idp.publish(vec![one.jwk()]);
     owner.batch_execute(refresh).unwrap();
     stands(&mut session, "its key is published again");

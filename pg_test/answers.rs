@@ -155,6 +155,96 @@ mod tests {
         }
     }
 
+    /// Rows ask with arguments of their own: what was answered to one is not the answer to the next, whatever was
+    /// remembered, and the token may change between two rows.
+    #[pg_test]
+    fn answers_follow_their_argument_from_row_to_row() {
+        let long = "x".repeat(100);
+        let clerk = Issuer::clerk();
+        let admin = clerk.token(json!({
+            "fva": [1, 30], "iat": now() - 60, "scope": format!("read {long}"), "aud": ["api", "other"],
+        }));
+        let member = clerk.token(json!({"o": {"id": "org_b", "rol": "member"}, "fva": [50, -1]}));
+        let calls = [
+            (
+                "jwt_has_audience(%L)",
+                &["api", "other", "apis", "", "api"][..],
+            ),
+            (
+                "jwt_has_org_role(%L)",
+                &["admin", "org:admin", "member", "", "admin"],
+            ),
+            (
+                "jwt_has_org_role(%L, 'org_a')",
+                &["admin", "member", "org:admin"],
+            ),
+            (
+                "jwt_has_org_role('admin', %L)",
+                &["org_a", "org_b", "", "org_a", "org_ab"],
+            ),
+            (
+                "jwt_has_org_role('member', %L)",
+                &["org_b", "org_a", "org_b"],
+            ),
+            (
+                "jwt_has_scope(%L)",
+                &["read", "write", &long, "rea", &long[1..]],
+            ),
+            ("jwt_has_org_permission(%L)", &["a:read", "b:read", ""]),
+            ("jwt_has_org_permission('a:read', %L)", &["org_a", "org_b"]),
+            (
+                "jwt_authenticated_within(%L::interval)",
+                &["1 hour", "1 s", "60 min", "3 min"],
+            ),
+            (
+                "jwt_second_factor_verified(%L::interval)",
+                &["1 day", "1 min", "24:00:00", "35 min"],
+            ),
+            (
+                "jwt_reverified(%L)",
+                &["strict", "lax", "strict_mfa", "none"],
+            ),
+        ];
+        let mut yes = 0;
+        for (call, arguments) in calls {
+            // Each alone in a statement of its own, and then all in turn in the rows of one.
+            let mut expected = Vec::new();
+            for token in [&admin, &member] {
+                for argument in arguments {
+                    set_token(token);
+                    let call = call.replace("%L", &format!("'{argument}'"));
+                    expected.push(truth(&call));
+                    run("select 1");
+                }
+            }
+            yes += expected.iter().filter(|answer| **answer).count();
+            for twice in [1, 2] {
+                let call = call.replace("%L", "argument");
+                let rows: Option<Vec<bool>> = value(&format!(
+                    "select array_agg(answer order by token, position) from (
+                         select token, position, set_config('request.jwt', jwt, true) is not null and {call} as answer
+                         from unnest(array['{admin}', '{member}']) with ordinality as t (jwt, token),
+                              unnest(array['{}']) with ordinality as a (argument, position),
+                              generate_series(1, {twice})
+                         order by position, token offset 0
+                     ) as answers",
+                    arguments.join("','")
+                ));
+                let repeated = expected.iter().flat_map(|answer| vec![*answer; twice]);
+                assert_eq!(rows, Some(repeated.collect()), "{call}");
+            }
+        }
+        assert!(yes > 15, "{yes} were answered yes");
+        // NULL never widens access, whatever was answered before.
+        set_token(&admin);
+        let nulls: Option<bool> = value(
+            "select bool_or(jwt_has_org_role(role, org)) from
+             (values ('admin', null), (null, 'org_a'), (null, null)) as t (role, org)
+             where jwt_has_org_role('admin', 'org_a')",
+        );
+        assert_eq!(nulls, Some(false));
+    }
+
     #[pg_test]
     fn functions_for_policies_are_declared_stable_and_parallel_safe() {
         let odd: Option<Vec<String>> = value(

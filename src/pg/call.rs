@@ -3,6 +3,7 @@
 use super::errors::{Report, SqlError, report};
 use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::{FromDatum, IntoDatum, pg_sys};
+use std::slice;
 
 /// The arguments of a call. What is asked for as `&str` is not copied: a text can be a gigabyte long.
 #[derive(Clone, Copy)]
@@ -64,6 +65,23 @@ pub unsafe fn plain_text<'a>(fcinfo: FunctionCallInfo, position: usize) -> Optio
     }
 }
 
+/// The interval at this position, byte for byte; `None` if it is NULL. As [`plain_text`].
+///
+/// # Safety
+/// `fcinfo` must be that of a call with an interval there. It lives as long as the call.
+#[inline(always)]
+pub unsafe fn plain_interval<'a>(fcinfo: FunctionCallInfo, position: usize) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise; an interval is passed by reference, has a fixed length and no padding.
+    unsafe {
+        let argument = (*fcinfo)
+            .args
+            .as_slice((*fcinfo).nargs as usize)
+            .get(position)?;
+        let interval = argument.value.cast_mut_ptr::<u8>().cast_const();
+        (!argument.isnull).then(|| slice::from_raw_parts(interval, size_of::<pg_sys::Interval>()))
+    }
+}
+
 /// What a function returns.
 pub type Returned = Result<Option<Datum>, SqlError>;
 
@@ -90,8 +108,12 @@ pub unsafe fn enter(fcinfo: FunctionCallInfo, body: fn(Call) -> Returned) -> Dat
         })
     };
     match left {
-        Left::With(datum) => datum,
-        // SAFETY: fcinfo is valid during the call.
+        // SAFETY: fcinfo is valid during the call. Another body may have answered NULL in this call.
+        Left::With(datum) => unsafe {
+            (*fcinfo).isnull = false;
+            datum
+        },
+        // SAFETY: as above.
         Left::Null => unsafe {
             (*fcinfo).isnull = true;
             Datum::null()

@@ -4,6 +4,7 @@
 //! argument that is NULL answers false, so that a NULL in a row never widens access.
 
 use super::answers::{self, Answer};
+use super::asked::{self, Question};
 use super::call::{self, Call, Returned};
 use super::errors::unknown_provider;
 use super::session;
@@ -14,7 +15,7 @@ use crate::policy::{
 };
 use crate::provider::Registry;
 use crate::token::{Part, TokenError};
-use crate::verify::{Purpose, Question, Refusal, Verified};
+use crate::verify::{self, Purpose, Refusal, Verified};
 use pgrx::datum::Interval;
 use pgrx::pg_sys;
 
@@ -138,57 +139,109 @@ answered_of!(
 answered_of!(
     /// `jwt_org_id(provider text) → text`: NULL unless the token is of that provider.
     jwt_org_id_of, pg_finfo_jwt_org_id_of, Answer::OrganizationId, answers::NULL);
-c_function!(
-/// `jwt_has_audience(audience text) → boolean`.
-jwt_has_audience, pg_finfo_jwt_has_audience, |call| {
-    with_text(call, |audience, token, _| policy::has_audience(token, audience))
-});
-c_function!(
-/// `jwt_has_org_role(role text) → boolean`: with or without `org:`.
-jwt_has_org_role, pg_finfo_jwt_has_org_role, |call| {
-    with_text(call, |role, token, _| organization::has_role(token, role))
-});
-c_function!(
-/// `jwt_has_org_role(role text, org_id text) → boolean`: in this organisation.
-jwt_has_org_role_in, pg_finfo_jwt_has_org_role_in, |call| {
-    let Some(id) = call.argument::<&str>(1) else {
-        return call::boolean(false);
+
+/// Declares a boolean function of an argument, whose last answer is remembered. NULL answers false.
+macro_rules! asked {
+    ($(#[$doc:meta])* $name:ident, $record:ident, $question:expr, $argument:path, $ask:expr) => {
+        $crate::c_entry!($(#[$doc])* $name, $record, |fcinfo| {
+            // SAFETY: a function that PostgreSQL calls, of such an argument, with nothing to drop.
+            unsafe {
+                match $argument(fcinfo, 0) {
+                    Some(argument) => give_asked($question, argument, $ask, fcinfo),
+                    None => answers::boolean(false).give(fcinfo),
+                }
+            }
+        });
     };
-    with_text(call, |role, token, _| organization::has_role_in(token, role, id))
-});
-c_function!(
-/// `jwt_has_scope(scope text) → boolean`.
-jwt_has_scope, pg_finfo_jwt_has_scope, |call| {
-    with_text(call, |scope, token, _| scope::has_scope(token, scope))
-});
-c_function!(
-/// `jwt_has_org_permission(permission text) → boolean`.
-jwt_has_org_permission, pg_finfo_jwt_has_org_permission, |call| {
-    with_text(call, |permission, token, _| permissions::has(token, permission))
-});
-c_function!(
-/// `jwt_has_org_permission(permission text, org_id text) → boolean`: in this organisation.
-jwt_has_org_permission_in, pg_finfo_jwt_has_org_permission_in, |call| {
-    let Some(id) = call.argument::<&str>(1) else {
-        return call::boolean(false);
+}
+
+/// Declares a boolean function of a text and an organisation's id, whose last answer for the token's own organisation
+/// is remembered. NULL answers false.
+macro_rules! asked_in_organization {
+    ($(#[$doc:meta])* $name:ident, $record:ident, $question:expr, $ask:expr) => {
+        $crate::c_entry!($(#[$doc])* $name, $record, |fcinfo| {
+            fn decide(_call: Call) -> Returned {
+                session::answer(Answer::OrganizationId).map(|_| None)
+            }
+            // SAFETY: a function that PostgreSQL calls with two texts, with nothing to drop. `decide` raises or
+            // leaves an answer behind, which cannot become void before it is looked at.
+            unsafe {
+                let (Some(text), Some(id)) = (call::plain_text(fcinfo, 0), call::plain_text(fcinfo, 1)) else {
+                    return answers::boolean(false).give(fcinfo);
+                };
+                if !answers::is_remembered(Answer::OrganizationId) {
+                    call::enter(fcinfo, decide);
+                }
+                match answers::last_text(Answer::OrganizationId) == Some(id) {
+                    true => give_asked($question, text, $ask, fcinfo),
+                    false => answers::boolean(false).give(fcinfo),
+                }
+            }
+        });
     };
-    with_text(call, |permission, token, _| permissions::has_in(token, permission, id))
-});
-c_function!(
-/// `jwt_authenticated_within(max_age interval) → boolean`: at most so long ago.
-jwt_authenticated_within, pg_finfo_jwt_authenticated_within, |call| {
-    within(call, authentication::is_within)
-});
-c_function!(
-/// `jwt_second_factor_verified(max_age interval) → boolean`: at most so long ago.
-jwt_second_factor_verified_within, pg_finfo_jwt_second_factor_verified_within, |call| {
-    within(call, second_factor::is_verified_within)
-});
-c_function!(
-/// `jwt_reverified(level text) → boolean`: Clerk's levels, by Clerk's rule.
-jwt_reverified, pg_finfo_jwt_reverified, |call| {
-    with_text(call, |level, token, now| reverification::is_reverified(token, level, now))
-});
+}
+
+/// The last answer, if the same is asked; else `ask` is, and its answer remembered.
+///
+/// # Safety
+/// Only as the last thing in a function that PostgreSQL called with this `fcinfo`, with nothing to drop.
+#[inline(always)]
+unsafe fn give_asked(
+    question: Question,
+    argument: &[u8],
+    ask: fn(Call) -> Returned,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: the caller's promise; `ask` raises or answers.
+    unsafe {
+        match asked::last_answer(question, argument) {
+            Some(answer) => answers::boolean(answer).give(fcinfo),
+            None => {
+                let answer = call::enter(fcinfo, ask);
+                asked::remember(question, argument, session::held_at(), answer.value() != 0);
+                answer
+            }
+        }
+    }
+}
+
+asked!(
+    /// `jwt_has_audience(audience text) → boolean`.
+    jwt_has_audience, pg_finfo_jwt_has_audience, Question::Audience, call::plain_text,
+    |call| with_text(call, |audience, token, _| policy::has_audience(token, audience)));
+asked!(
+    /// `jwt_has_org_role(role text) → boolean`: with or without `org:`.
+    jwt_has_org_role, pg_finfo_jwt_has_org_role, Question::Role, call::plain_text,
+    |call| with_text(call, |role, token, _| organization::has_role(token, role)));
+asked_in_organization!(
+    /// `jwt_has_org_role(role text, org_id text) → boolean`: in this organisation.
+    jwt_has_org_role_in, pg_finfo_jwt_has_org_role_in, Question::RoleInOrganization,
+    |call| with_two_texts(call, organization::has_role_in));
+asked!(
+    /// `jwt_has_scope(scope text) → boolean`.
+    jwt_has_scope, pg_finfo_jwt_has_scope, Question::Scope, call::plain_text,
+    |call| with_text(call, |scope, token, _| scope::has_scope(token, scope)));
+asked!(
+    /// `jwt_has_org_permission(permission text) → boolean`.
+    jwt_has_org_permission, pg_finfo_jwt_has_org_permission, Question::Permission, call::plain_text,
+    |call| with_text(call, |permission, token, _| permissions::has(token, permission)));
+asked_in_organization!(
+    /// `jwt_has_org_permission(permission text, org_id text) → boolean`: in this organisation.
+    jwt_has_org_permission_in, pg_finfo_jwt_has_org_permission_in, Question::PermissionInOrganization,
+    |call| with_two_texts(call, permissions::has_in));
+asked!(
+    /// `jwt_authenticated_within(max_age interval) → boolean`: at most so long ago.
+    jwt_authenticated_within, pg_finfo_jwt_authenticated_within, Question::AuthenticatedWithin,
+    call::plain_interval, |call| within(call, authentication::is_within));
+asked!(
+    /// `jwt_second_factor_verified(max_age interval) → boolean`: at most so long ago.
+    jwt_second_factor_verified_within, pg_finfo_jwt_second_factor_verified_within,
+    Question::SecondFactorWithin, call::plain_interval,
+    |call| within(call, second_factor::is_verified_within));
+asked!(
+    /// `jwt_reverified(level text) → boolean`: Clerk's levels, by Clerk's rule.
+    jwt_reverified, pg_finfo_jwt_reverified, Question::Reverified, call::plain_text,
+    |call| with_text(call, |level, token, now| reverification::is_reverified(token, level, now)));
 c_function!(
     /// `verify_third_party_jwt(token, provider, nonce) → jsonb`: the claims, or an error that says why
     /// not.
@@ -206,7 +259,7 @@ fn verify_token(call: Call) -> Returned {
             return Err(unknown_provider(name).hiding_the_statement());
         }
     }
-    let question = Question {
+    let question = verify::Question {
         now: clock::statement_time(),
         purpose: Purpose::Explicit,
         provider,
@@ -234,6 +287,14 @@ fn with_text(call: Call, question: impl FnOnce(&str, &Verified, f64) -> bool) ->
         None => call::boolean(false),
         Some(text) => session::ask_boolean(|token, now| question(text, token, now)),
     }
+}
+
+/// A boolean question with two texts: a NULL argument answers false.
+fn with_two_texts(call: Call, question: fn(&Verified, &str, &str) -> bool) -> Returned {
+    let Some(second) = call.argument::<&str>(1) else {
+        return call::boolean(false);
+    };
+    with_text(call, |first, token, _| question(token, first, second))
 }
 
 /// A boolean question with an age in seconds: a NULL argument answers false.

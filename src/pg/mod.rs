@@ -31,6 +31,7 @@
 pub mod admin;
 pub mod answers;
 pub mod api_key;
+pub mod asked;
 pub mod call;
 pub mod catalog;
 pub mod claims;

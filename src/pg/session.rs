@@ -90,6 +90,11 @@ pub fn answer(answer: Answer) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// Since when the decision is known to hold.
+pub fn held_at() -> Moment {
+    HELD_AT.get().get()
+}
+
 /// The decision about the token of the current request.
 ///
 /// # Errors

@@ -207,31 +207,38 @@ mod tests {
         ];
         let mut yes = 0;
         for (call, arguments) in calls {
-            // Each alone in a statement of its own, and then all in turn in the rows of one.
-            let mut expected = Vec::new();
-            for token in [&admin, &member] {
-                for argument in arguments {
-                    set_token(token);
-                    let call = call.replace("%L", &format!("'{argument}'"));
-                    expected.push(truth(&call));
-                    run("select 1");
-                }
-            }
-            yes += expected.iter().filter(|answer| **answer).count();
-            for twice in [1, 2] {
-                let call = call.replace("%L", "argument");
+            let with = |argument: &str| call.replace("%L", &format!("'{argument}'"));
+            // Each alone in a statement of its own.
+            let alone = [&admin, &member].map(|token| {
+                set_token(token);
+                let answers = arguments.iter().map(|argument| truth(&with(argument)));
+                answers.collect::<Vec<_>>()
+            });
+            yes += alone.iter().flatten().filter(|answer| **answer).count();
+            // All in turn in the rows of one, each twice.
+            let twice = arguments
+                .iter()
+                .map(|argument| format!("'{argument}', '{argument}'"));
+            let twice: Vec<_> = twice.collect();
+            for (token, alone) in [&admin, &member].into_iter().zip(&alone) {
+                set_token(token);
                 let rows: Option<Vec<bool>> = value(&format!(
-                    "select array_agg(answer order by token, position) from (
-                         select token, position, set_config('request.jwt', jwt, true) is not null and {call} as answer
-                         from unnest(array['{admin}', '{member}']) with ordinality as t (jwt, token),
-                              unnest(array['{}']) with ordinality as a (argument, position),
-                              generate_series(1, {twice})
-                         order by position, token offset 0
-                     ) as answers",
-                    arguments.join("','")
+                    "select array_agg({}) from unnest(array[{}]) argument",
+                    call.replace("%L", "argument"),
+                    twice.join(",")
                 ));
-                let repeated = expected.iter().flat_map(|answer| vec![*answer; twice]);
-                assert_eq!(rows, Some(repeated.collect()), "{call}");
+                let expected = alone.iter().flat_map(|answer| [*answer; 2]);
+                assert_eq!(rows, Some(expected.collect()), "{call}");
+            }
+            // The same in all rows, whose tokens take turns.
+            for (position, argument) in arguments.iter().enumerate() {
+                let rows: Option<Vec<bool>> = value(&format!(
+                    "select array_agg(set_config('request.jwt', token, true) is not null and {})
+                     from unnest(array['{admin}', '{member}', '{admin}']) token",
+                    with(argument)
+                ));
+                let [of_admin, of_member] = [&alone[0], &alone[1]].map(|alone| alone[position]);
+                assert_eq!(rows, Some(vec![of_admin, of_member, of_admin]), "{call}");
             }
         }
         assert!(yes > 15, "{yes} were answered yes");

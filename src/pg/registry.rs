@@ -112,27 +112,30 @@ pub fn current() -> Result<Rc<Loaded>, Undecided> {
     {
         return Ok(Rc::clone(loaded));
     }
-    let mut loaded = load()?;
-    // Three tables, three snapshots: what was committed between them is read again.
-    for _ in 0..MOST_READS {
-        accept_invalidations();
-        if loaded.counter == counter() {
-            break;
-        }
-        loaded = load()?;
-    }
+    let (counter, mut loaded) = read_settled(load)?;
+    loaded.counter = counter;
     let loaded = Rc::new(loaded);
     LOADED.get().replace(Some(Rc::clone(&loaded)));
     Ok(loaded)
 }
 
+/// Reads tables, and again if they may have changed meanwhile: each has a snapshot of its own, and one that was
+/// dropped may be there again. With the counter at which they were read.
+fn read_settled<R>(read: impl Fn() -> Result<R, Undecided>) -> Result<(u64, R), Undecided> {
+    let mut reads = 0;
+    loop {
+        let before = counter();
+        let result = read();
+        reads += 1;
+        accept_invalidations();
+        if counter() == before || reads > MOST_READS {
+            return result.map(|result| (before, result));
+        }
+    }
+}
+
 fn load() -> Result<Loaded, Undecided> {
-    // Taken before the tables are read: what changes meanwhile is read again.
-    let counter = counter();
-    let mut loaded = Loaded {
-        counter,
-        ..Loaded::default()
-    };
+    let mut loaded = Loaded::default();
     let mut rows = catalog::rows(oid(Table::Provider)?, |tuple| (row(tuple), tuple.is_own))?;
     rows.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     for (row, is_own) in rows {
@@ -249,13 +252,12 @@ pub fn seconds(interval: Interval) -> f64 {
 /// [`Undecided::RegistryLocked`].
 pub fn stored() -> Result<StoredKeys, Undecided> {
     listen();
-    let counter = counter();
     if let Some((at, stored)) = STORED.get().borrow().as_ref()
-        && *at == counter
+        && *at == counter()
     {
         return Ok(Rc::clone(stored));
     }
-    let rows = catalog::rows(oid(Table::ProviderState)?, stored_row)?;
+    let (counter, rows) = read_settled(|| catalog::rows(oid(Table::ProviderState)?, stored_row))?;
     let stored = Rc::new(rows.into_iter().flatten().collect::<HashMap<_, _>>());
     STORED.get().replace(Some((counter, Rc::clone(&stored))));
     Ok(stored)

@@ -113,10 +113,8 @@ impl Growth {
         let mut asker = self.asker(&place);
         let costs = costs(self.scale.slices(), sizes.len(), |which, asks| {
             let tokens = &tokens[..sizes[which] as usize];
-            // Not between the two that are compared, and requests without the question change nothing there.
-            if !asks {
-                verifier.restore(tokens);
-            }
+            // Before both that are compared, although the one without the question needs it not: so both begin alike.
+            verifier.restore(tokens);
             let some = (0..count).map(|_| {
                 random ^= random << 13;
                 random ^= random >> 7;

@@ -120,9 +120,11 @@ pub fn measure(scale: Scale) -> Vec<Table> {
         .collect();
     let note = format!(
         "pgbench -M prepared: BEGIN, the token by set_config(…, true), one row by primary key, COMMIT; {rounds} runs of \
-         1 s in turn, of 3 s with 64 clients. Guarded: guard_table() and a policy with jwt_subject(). Constant policies: as many of the \
+         {} s in turn, of {} s with 64 clients. Guarded: guard_table() and a policy with jwt_subject(). Constant policies: as many of the \
          same kinds, with true and owner <> 'nobody'. Before each run another session has verified the tokens, as far as \
-         shared memory has room for them. pgbench shares the processors with the server. {RATIO}"
+         shared memory has room for them. pgbench shares the processors with the server. {RATIO}",
+        seconds(1),
+        seconds(64),
     );
     vec![
         Table {

@@ -48,10 +48,6 @@ impl<'t> Reader<'t> {
         ValueReader { reader: self }
     }
 
-    fn name(&mut self) -> NameReader<'_, 't> {
-        NameReader { reader: self }
-    }
-
     fn fail<E: serde::de::Error>(&mut self, problem: JsonError) -> E {
         self.problem = Some(problem);
         E::custom(problem)
@@ -168,7 +164,10 @@ impl<'t> Visitor<'t> for ValueReader<'_, 't> {
 
     fn visit_map<A: MapAccess<'t>>(self, mut members: A) -> Result<Node, A::Error> {
         let since = self.reader.open.len();
-        while let Some(name) = members.next_key_seed(self.reader.name())? {
+        while let Some(name) = members.next_key_seed(self.reader.value())? {
+            let Node::String(name) = name else {
+                return Err(serde::de::Error::custom("a name is a text"));
+            };
             let node = members.next_value_seed(self.reader.value())?;
             self.reader.open.push(Entry { name, node });
         }
@@ -176,34 +175,5 @@ impl<'t> Visitor<'t> for ValueReader<'_, 't> {
             Some(range) => Ok(Node::Object(range)),
             None => Err(self.reader.fail(JsonError::DuplicateMember)),
         }
-    }
-}
-
-/// Reads the name of a member.
-struct NameReader<'r, 't> {
-    reader: &'r mut Reader<'t>,
-}
-
-impl<'t> DeserializeSeed<'t> for NameReader<'_, 't> {
-    type Value = Text;
-
-    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Text, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'t> Visitor<'t> for NameReader<'_, 't> {
-    type Value = Text;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'t str) -> Result<Text, E> {
-        Ok(self.reader.plain(text))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Text, E> {
-        self.reader.unescaped(text)
     }
 }

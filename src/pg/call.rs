@@ -14,11 +14,7 @@ impl Call {
     pub fn argument<T: FromDatum>(&self, position: usize) -> Option<T> {
         // SAFETY: fcinfo is valid during the call; the SQL declaration of each function gives the
         // argument at this position the type that is asked for here.
-        unsafe {
-            let arguments = (*self.0).args.as_slice((*self.0).nargs as usize);
-            let argument = arguments.get(position)?;
-            T::from_datum(argument.value, argument.isnull)
-        }
+        unsafe { T::from_datum(given(self.0, position)?, false) }
     }
 }
 
@@ -33,6 +29,18 @@ impl Call {
             is_trigger.then_some(context.cast())
         }
     }
+}
+
+/// The argument at this position; `None` if it is NULL, or there is none.
+///
+/// # Safety
+/// `fcinfo` must be valid.
+#[inline(always)]
+unsafe fn given(fcinfo: FunctionCallInfo, position: usize) -> Option<Datum> {
+    // SAFETY: the caller's promise; as many arguments are there as it says.
+    let arguments = unsafe { (*fcinfo).args.as_slice((*fcinfo).nargs as usize) };
+    let argument = arguments.get(position)?;
+    (!argument.isnull).then_some(argument.value)
 }
 
 /// Raw declarations: no guard, because where they are called nothing has to be dropped.
@@ -53,14 +61,7 @@ mod raw {
 pub unsafe fn plain_text<'a>(fcinfo: FunctionCallInfo, position: usize) -> Option<&'a [u8]> {
     // SAFETY: the caller's promise; what was compressed or is stored elsewhere is brought here first.
     unsafe {
-        let argument = (*fcinfo)
-            .args
-            .as_slice((*fcinfo).nargs as usize)
-            .get(position)?;
-        if argument.isnull {
-            return None;
-        }
-        let text = raw::pg_detoast_datum_packed(argument.value.cast_mut_ptr());
+        let text = raw::pg_detoast_datum_packed(given(fcinfo, position)?.cast_mut_ptr());
         Some(pgrx::varlena_to_byte_slice(text))
     }
 }
@@ -73,12 +74,11 @@ pub unsafe fn plain_text<'a>(fcinfo: FunctionCallInfo, position: usize) -> Optio
 pub unsafe fn plain_interval<'a>(fcinfo: FunctionCallInfo, position: usize) -> Option<&'a [u8]> {
     // SAFETY: the caller's promise; an interval is passed by reference, has a fixed length and no padding.
     unsafe {
-        let argument = (*fcinfo)
-            .args
-            .as_slice((*fcinfo).nargs as usize)
-            .get(position)?;
-        let interval = argument.value.cast_mut_ptr::<u8>().cast_const();
-        (!argument.isnull).then(|| slice::from_raw_parts(interval, size_of::<pg_sys::Interval>()))
+        let interval = given(fcinfo, position)?.cast_mut_ptr::<u8>().cast_const();
+        Some(slice::from_raw_parts(
+            interval,
+            size_of::<pg_sys::Interval>(),
+        ))
     }
 }
 

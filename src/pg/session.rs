@@ -55,19 +55,18 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether judging the same token would end the same at this time, if the registry is the same.
-    fn still_holds(&self, token: &Token, now: f64) -> bool {
-        let Some(verified) = &self.verified else {
-            return false;
-        };
+    /// The token, if judging the same one would end the same at this time; the registry is the same.
+    fn still_accepted(&self, token: &Token, now: f64) -> Option<&Verified> {
+        let verified = self.verified.as_ref()?;
         let may_be_so_long = match token {
             Token::Raw(text) => text.len() <= settings::max_token_bytes(),
             _ => true,
         };
         let keys = self.keys.as_ref();
-        may_be_so_long
+        let still_holds = may_be_so_long
             && verified.holds_at(now)
-            && keys.is_none_or(|keys| known_keys::are_present(keys, verified.provider()))
+            && keys.is_none_or(|keys| known_keys::are_present(keys, verified.provider()));
+        still_holds.then_some(verified)
     }
 }
 
@@ -135,10 +134,7 @@ fn standing(registry: u64, now: f64) -> Option<Rc<Decision>> {
     }
     let decision = DECISION.get().borrow();
     let decision = decision.as_ref()?;
-    let verified = decision.verified.as_ref()?;
-    if !decision.still_holds(&TOKEN.get().borrow(), now) {
-        return None;
-    }
+    let verified = decision.still_accepted(&TOKEN.get().borrow(), now)?;
     decision.now.set(now);
     let provider = Some(verified.provider().name.as_str());
     stats::count(provider, Outcome::accepted(true));

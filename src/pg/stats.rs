@@ -49,15 +49,6 @@ struct Counted {
     provider: Option<String>,
     place: Option<Place>,
     numbers: [i64; OUTCOMES],
-    /// Which of them are in [`PENDING`].
-    is_pending: [bool; OUTCOMES],
-}
-
-/// A number of a [`Counted`].
-#[derive(Clone, Copy)]
-struct Pending {
-    counted: usize,
-    outcome: usize,
 }
 
 /// A row in shared memory, and the owner it had when it was looked up.
@@ -68,9 +59,9 @@ struct Place {
 }
 
 static COUNTED: Process<RefCell<Vec<Counted>>> = Process::new(RefCell::new(Vec::new()));
-/// Which of its numbers were counted since they were added last: a transaction has few, a session may have
-/// seen many providers.
-static PENDING: Process<RefCell<Vec<Pending>>> = Process::new(RefCell::new(Vec::new()));
+/// Which of its numbers were counted since they were added last, each once: a transaction has few, a session may
+/// have seen many providers.
+static PENDING: Process<RefCell<Vec<(usize, usize)>>> = Process::new(RefCell::new(Vec::new()));
 /// Sessions that see more providers than this look their rows up again.
 const MOST_REMEMBERED: usize = 256;
 
@@ -108,14 +99,9 @@ pub fn flush() {
         return;
     }
     let mut counted = COUNTED.get().borrow_mut();
-    for Pending {
-        counted: own,
-        outcome,
-    } in pending.drain(..)
-    {
+    for (own, outcome) in pending.drain(..) {
         let own = &mut counted[own];
         let number = std::mem::take(&mut own.numbers[outcome]);
-        own.is_pending[outcome] = false;
         let known = own
             .place
             .filter(|place| turn(counters, place.row) == place.turn);
@@ -251,16 +237,13 @@ fn add(provider: Option<&str>, outcome: Outcome, number: i64) {
             provider: provider.map(str::to_owned),
             place: None,
             numbers: [0; OUTCOMES],
-            is_pending: [false; OUTCOMES],
         });
         counted.len() - 1
     });
     counted[own].numbers[position] += number;
-    if !std::mem::replace(&mut counted[own].is_pending[position], true) {
-        PENDING.get().borrow_mut().push(Pending {
-            counted: own,
-            outcome: position,
-        });
+    let mut pending = PENDING.get().borrow_mut();
+    if !pending.contains(&(own, position)) {
+        pending.push((own, position));
     }
 }
 

@@ -3,8 +3,8 @@
 
 use crate::cluster::Cluster;
 use crate::setting::{
-    PINNED_ISSUER, Setting, Signer, bearer, claims, create_extension, now, set, subject, text,
-    trusting,
+    PINNED_ISSUER, Setting, Signer, bearer, claims, create_extension, failure, now, set, subject,
+    text, trusting,
 };
 use crate::symmetric;
 use postgres::Client;
@@ -139,6 +139,34 @@ fn a_standing_token_falls_with_the_secret_that_it_was_signed_with() {
     assert_eq!(subject(&mut session), None, "the secret is another one");
     owner.batch_execute(&replace(&secret)).unwrap();
     stands(&mut session, "the secret is back");
+}
+
+#[test]
+fn a_standing_token_falls_when_its_keys_could_not_be_confirmed_for_too_long() {
+    let setting = Setting::with("standing_stale", &["third_party_auth.max_stale = '5 s'"]);
+    let mut owner = setting.cluster.superuser();
+    let signer = Signer::new("one");
+    setting.idp.publish(vec![signer.jwk()]);
+    setting.register(&mut owner);
+    let mut session = setting.cluster.connect("app", "postgres");
+    set(&mut session, "request.jwt", &setting.token(&signer));
+    stands(&mut session, "its keys were just fetched");
+    setting.idp.stop();
+    let ask = "SELECT jwt_subject()";
+    setting
+        .cluster
+        .eventually("they are too old", || session.query_one(ask, &[]).is_err());
+    let (code, error) = failure(session.query_one(ask, &[]));
+    let reason = error.detail().unwrap_or_default();
+    assert_eq!(
+        (code.as_str(), reason),
+        ("58000", "reason=keys_stale provider=idp")
+    );
+    setting.idp.resume();
+    setting
+        .cluster
+        .eventually("they are confirmed", || session.query_one(ask, &[]).is_ok());
+    stands(&mut session, "they are fresh again");
 }
 
 #[test]
